@@ -1,0 +1,70 @@
+"""The users app put together: its parts, who makes them, and how long they live."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+from apps.users.controller import add_errors, add_routes
+from apps.users.database import Database
+from apps.users.migrate import load_migrations, migrate
+from apps.users.passwords import Passwords
+from apps.users.repository import UserRepository
+from apps.users.service import UserService
+from apps.users.settings import UsersSettings
+from framework.app.application import App
+from framework.app.setup import PluginSetup
+from framework.di import Scope
+from framework.middleware import AccessLog, Phase, RequestId
+
+__all__ = ["UsersPlugin", "create_app"]
+
+
+class UsersPlugin:
+    """Users below ``/users``. Settings in section ``[users]``; the database is opened and migrated at start."""
+
+    name = "users"
+    requires: frozenset[str] = frozenset()
+    config_type = UsersSettings
+
+    def setup(self, setup: PluginSetup, config: UsersSettings) -> None:
+        """Records the routes, the answers to errors, and the makers of the parts."""
+        setup.value(UsersSettings, config)
+        setup.provide(_open_database, scope=Scope.APP)
+        setup.provide(_open_passwords, scope=Scope.APP)
+        setup.provide(UserRepository, scope=Scope.APP)
+        setup.provide(_make_service, scope=Scope.APP)
+        add_routes(setup.routes("/users"))
+        add_errors(setup)
+
+
+def create_app() -> App:
+    """The users app as ``python -m apps.users`` serves it; every call makes one that shares nothing with others."""
+    app = App()
+    app.use(RequestId(), Phase.EDGE)
+    app.use(AccessLog(), Phase.EDGE)
+    app.install(UsersPlugin())
+    return app
+
+
+async def _open_database(settings: UsersSettings) -> AsyncGenerator[Database, None]:
+    migrations = load_migrations(Path(__file__).with_name("migrations"))
+    async with Database.open(settings.database, readers=settings.readers) as database:
+        await migrate(database, migrations)
+        yield database
+
+
+async def _open_passwords(settings: UsersSettings) -> AsyncGenerator[Passwords, None]:
+    async with Passwords.open(
+        settings.argon2,
+        workers=settings.hash_workers,
+        max_hashing=settings.max_hashing,
+        timeout=settings.hash_timeout,
+    ) as passwords:
+        yield passwords
+
+
+def _make_service(repository: UserRepository, passwords: Passwords, settings: UsersSettings) -> UserService:
+    return UserService(
+        repository, passwords, page_size=settings.page_size, max_page_size=settings.max_page_size
+    )

@@ -1,0 +1,154 @@
+"""Users over HTTP: which request is which call of the service, and which error is which answer. No rule, no SQL.
+
+Every user carries its version as ETag. A change (PUT, PATCH, DELETE) must say in If-Match which version it
+was made for, or ``*`` for whichever is there: without it 428, with another version 412, so no client undoes
+another's change without knowing it. A GET with If-None-Match of the current version is answered by 304.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from apps.users.errors import BadCursor, EmailTaken, UserNotFound, VersionConflict
+from apps.users.models import User, UserCreate, UserReplace, UserUpdate
+from apps.users.service import UserService
+from framework.app.binding.markers import Header
+from framework.app.routes import Routes
+from framework.app.setup import PluginSetup
+from framework.codec import encode_json
+from framework.errors import FieldError, HTTPError
+from framework.http.etags import ANY, matches_weak, parse_etags, quote_etag
+from framework.http.problem import PROBLEM_JSON, problem
+from framework.http.request import Request
+from framework.http.response import Response
+
+__all__ = [
+    "add_errors",
+    "add_routes",
+    "create_user",
+    "delete_user",
+    "get_user",
+    "list_users",
+    "replace_user",
+    "update_user",
+]
+
+IfMatch = Annotated[str | None, Header("if-match")]
+IfNoneMatch = Annotated[str | None, Header("if-none-match")]
+
+
+def add_routes(users: Routes) -> None:
+    """Registers the handlers on a group, whose prefix is the collection's path."""
+    users.get("", name="list_users")(list_users)
+    users.post("", name="create_user")(create_user)
+    users.get("/{user_id:int}", name="get_user")(get_user)
+    users.put("/{user_id:int}", name="replace_user")(replace_user)
+    users.patch("/{user_id:int}", name="update_user")(update_user)
+    users.delete("/{user_id:int}", name="delete_user")(delete_user)
+
+
+async def list_users(
+    request: Request,
+    users: UserService,
+    after: str | None = None,
+    limit: Annotated[int, Meta(ge=1)] | None = None,
+) -> Response:
+    """A page of users, oldest first. ``next`` and the Link field (RFC 8288) lead to the page behind it."""
+    page = await users.list(after, limit)
+    response = Response(encode_json(page), media_type="application/json")
+    if page.next is not None:
+        size = "" if limit is None else f"&limit={limit}"
+        response.headers.set("link", f'<{request.path}?after={page.next}{size}>; rel="next"')
+    return response
+
+
+async def create_user(request: Request, users: UserService, new: UserCreate) -> Response:
+    """Makes a user: 201, with its place in Location."""
+    user = await users.create(new)
+    response = _represent(user, 201)
+    response.headers.set("location", f"{request.path}/{user.id}")
+    return response
+
+
+async def get_user(user_id: int, users: UserService, if_none_match: IfNoneMatch = None) -> Response:
+    """A user, or 304 if the client has this version."""
+    user = await users.get(user_id)
+    if if_none_match is not None and matches_weak(if_none_match, _etag(user)):
+        return Response(status=304, headers={"etag": _etag(user)})
+    return _represent(user)
+
+
+async def replace_user(
+    user_id: int, users: UserService, new: UserReplace, if_match: IfMatch = None
+) -> Response:
+    """Sets e-mail and name; the password, which is no part of what GET shows, stays."""
+    return _represent(await users.replace(user_id, new, _expected(if_match)))
+
+
+async def update_user(
+    user_id: int, users: UserService, change: UserUpdate, if_match: IfMatch = None
+) -> Response:
+    """Changes the members that the body has."""
+    return _represent(await users.update(user_id, change, _expected(if_match)))
+
+
+async def delete_user(user_id: int, users: UserService, if_match: IfMatch = None) -> None:
+    """Removes a user: 204."""
+    await users.delete(user_id, _expected(if_match))
+
+
+def add_errors(setup: PluginSetup) -> None:
+    """Registers the answers to the domain's errors. All others are the framework's to answer."""
+    setup.on_error(UserNotFound, _not_found)
+    setup.on_error(EmailTaken, _email_taken)
+    setup.on_error(VersionConflict, _version_conflict)
+    setup.on_error(BadCursor, _bad_cursor)
+
+
+def _represent(user: User, status: int = 200) -> Response:
+    return Response(encode_json(user), status, headers={"etag": _etag(user)}, media_type="application/json")
+
+
+def _etag(user: User) -> str:
+    # The version is enough: the URL holds the id, which no other user ever had.
+    return quote_etag(str(user.version))
+
+
+def _expected(if_match: str | None) -> frozenset[int] | None:
+    """The versions that an If-Match field names; None for any.
+
+    Raises:
+        HTTPError: 428 without the field, 400 if it is malformed.
+    """
+    if if_match is None:
+        raise HTTPError(428, "send If-Match with the ETag of the version you change, or * for any")
+    tags = parse_etags(if_match)
+    if tags == [ANY]:
+        return None
+    # A weak tag or one that is not ours names no version, and so matches none (RFC 9110, section 13.1.1).
+    digits = (tag[1:-1] for tag in tags if tag[0] == '"')
+    return frozenset(int(text) for text in digits if text.isdigit() and len(text) < 20 and text[0] != "0")
+
+
+def _not_found(request: Request, error: UserNotFound) -> Response:
+    return _problem(404, str(error))
+
+
+def _email_taken(request: Request, error: EmailTaken) -> Response:
+    fault = FieldError("body", "/email", "another user has this address")
+    return _problem(409, str(error), fault)
+
+
+def _version_conflict(request: Request, error: VersionConflict) -> Response:
+    return _problem(412, f"{error}; read it again and decide")
+
+
+def _bad_cursor(request: Request, error: BadCursor) -> Response:
+    return _problem(422, str(error), FieldError("query", "/after", "not a cursor of this list"))
+
+
+def _problem(status: int, detail: str, *faults: FieldError) -> Response:
+    extensions = {"errors": [fault.as_dict() for fault in faults]} if faults else {}
+    return Response(problem(status, detail=detail, **extensions), status, media_type=PROBLEM_JSON)

@@ -1,0 +1,127 @@
+"""``python -m benchmarks``: load, idle, micro and report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load import roster, scenarios
+from benchmarks.load.idle import DEFAULT_SERVERS, IdlePlan, run_idle
+from benchmarks.load.run import Plan, progress, run_load
+from benchmarks.micro.run import GROUPS, run_micro
+from benchmarks.report import report
+
+RESULTS = Path(__file__).parent / "results"
+LOCAL = RESULTS / "local"
+OWN = frozenset({roster.FLOOR, roster.OURS, "framework-pure"})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except ValueError as error:
+        progress(f"error: {error}")
+        return 2
+    except KeyboardInterrupt:
+        progress("interrupted: nothing is written")
+        return 130
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure the framework beside its peers."
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    load = commands.add_parser("load", help="servers under wrk, in interleaved rounds")
+    load.add_argument(
+        "--short", action="store_true", help="floor, framework, starlette, granian; 2 rounds of 2 s"
+    )
+    load.add_argument("--rounds", type=int, metavar="N", help="default 3")
+    load.add_argument("--seconds", type=int, metavar="N", help="length of one load, default 4")
+    load.add_argument(
+        "--warm-up", type=int, metavar="N", default=1, help="seconds before each load, default 1"
+    )
+    load.add_argument("--servers", metavar="A,B", help="default all that are installed")
+    load.add_argument("--scenarios", metavar="X,Y", help="default all")
+    load.add_argument("--server-core", type=int, metavar="CORE", default=0)
+    load.add_argument("--load-core", type=int, metavar="CORE", default=1)
+    load.add_argument("--out", type=Path, metavar="FILE")
+    load.set_defaults(run=command_load)
+
+    idle = commands.add_parser("idle", help="memory per idle keep-alive connection")
+    idle.add_argument(
+        "--connections", type=int, metavar="N", default=10_000, help="default 10000, on one worker"
+    )
+    idle.add_argument("--rounds", type=int, metavar="N", default=3, help="default 3")
+    idle.add_argument("--servers", metavar="A,B", help="default the floor, the framework and nine peers")
+    idle.add_argument("--out", type=Path, metavar="FILE")
+    idle.set_defaults(run=command_idle)
+
+    micro = commands.add_parser("micro", help="single pieces, without sockets")
+    micro.add_argument("--groups", metavar="A,B", help=f"of {', '.join(GROUPS)}; default all")
+    micro.add_argument("--rounds", type=int, metavar="N", default=9, help="default 9; the best counts")
+    micro.add_argument("--out", type=Path, metavar="FILE")
+    micro.set_defaults(run=command_micro)
+
+    page = commands.add_parser("report", help="tables and drawings of results")
+    page.add_argument("files", type=Path, nargs="+", metavar="FILE", help="results of load, idle and micro")
+    page.add_argument("--folder", type=Path, default=RESULTS, help="where README.md and the drawings go")
+    page.set_defaults(run=command_report)
+    return top
+
+
+def command_load(options: argparse.Namespace) -> int:
+    plan = Plan(
+        servers=roster.select(options.servers or (roster.SHORT if options.short else None)),
+        scenarios=scenarios.select(options.scenarios),
+        rounds=options.rounds or (2 if options.short else 3),
+        seconds=options.seconds or (2 if options.short else 4),
+        warm_up=options.warm_up,
+        server_core=options.server_core,
+        load_core=options.load_core,
+    )
+    document = run_load(plan)
+    write(document, options.out)
+    return failed(document)
+
+
+def command_idle(options: argparse.Namespace) -> int:
+    servers = roster.select(options.servers or DEFAULT_SERVERS)
+    document = run_idle(IdlePlan(servers, options.connections, options.rounds))
+    write(document, options.out)
+    return failed(document)
+
+
+def command_micro(options: argparse.Namespace) -> int:
+    write(run_micro(options.groups, options.rounds), options.out)
+    return 0
+
+
+def command_report(options: argparse.Namespace) -> int:
+    for path in report(options.files, options.folder):
+        progress(f"written: {path}")
+    return 0
+
+
+def failed(document: dict[str, Any]) -> int:
+    """1 when the floor or the framework itself was refused: a peer's failure is a finding, ours is an error."""
+    return int(any(entry["server"] in OWN for entry in document["refused"]))
+
+
+def write(document: dict[str, Any], out: Path | None) -> None:
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+    path = out or LOCAL / f"{document['kind']}-{stamp}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    progress(f"written: {path}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Whole servers under wrk: every server does the same work, see ``work``."""

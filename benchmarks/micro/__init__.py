@@ -1,0 +1,1 @@
+"""What single pieces cost, without sockets. Each module has ``cases()``; ``runner`` times them."""

@@ -1,0 +1,49 @@
+"""The application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from framework.app.build import build, find_path
+from framework.app.record import AppRecord
+from framework.app.runtime import Runtime
+
+__all__ = ["App"]
+
+
+class App(AppRecord):
+    """A web application: routes, layers, dependencies, plugins, settings. ``build`` compiles it.
+
+    Two apps share nothing; every registry belongs to its app.
+
+    Args:
+        debug: development: errors show a page with the traceback.
+        request_timeout: seconds until a response's head must be ready, for routes that say nothing else.
+        max_body: bytes of request body, likewise.
+    """
+
+    def build(
+        self,
+        *,
+        files: Sequence[Path] = (),
+        environ: Mapping[str, str] | None = None,
+        flags: Mapping[str, str] | None = None,
+        overrides: Mapping[str, object] | None = None,
+    ) -> Runtime:
+        """Reads the settings, runs the plugins' setups, checks everything, compiles every route.
+
+        Raises:
+            SetupError: ConfigError, PluginError, RouteConflict, GraphError or BindingError, with all problems of
+                their kind. Nothing has been opened or started then.
+        """
+        return build(self, files=files, environ=environ, flags=flags, overrides=overrides or {})
+
+    def url(self, handler: Callable[..., Any] | str, **params: object) -> str:
+        """The path of a handler's route (or of the route with that name), its parameters checked and quoted.
+
+        Raises:
+            CodecError: no such route, or parameters that do not fit it.
+        """
+        return find_path(self, handler, params)

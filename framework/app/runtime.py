@@ -1,0 +1,99 @@
+"""The built app: immutable, compiled, and what the server runs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple, cast
+
+from framework.app.events import EventBus
+from framework.app.lifespan import LifespanStack
+from framework.app.settings import Settings
+from framework.di import Container
+from framework.errors import HTTPError
+from framework.http.endpoint import Endpoint
+from framework.http.request import Request
+from framework.http.response import Response
+from framework.net.settings import ServerSettings
+from framework.routing import Router
+
+__all__ = ["Hosted", "Runtime"]
+
+
+class Hosted(NamedTuple):
+    """What an app needs to live: its dependencies, its event bus, its lifespans (which are handed the app)."""
+
+    app: object
+    container: Container
+    events: EventBus
+    lifespans: Sequence[Any]
+
+
+class Runtime:
+    """An app after ``App.build``.
+
+    Args:
+        router: paths to endpoints.
+        settings: every section.
+        apps: the app and those mounted in it.
+        bad_path: answers targets that have no canonical path.
+    """
+
+    def __init__(
+        self,
+        router: Router[Endpoint],
+        settings: Settings,
+        apps: Sequence[Hosted],
+        bad_path: Endpoint,
+        listing: Sequence[Mapping[str, object]],
+    ) -> None:
+        self.settings = settings
+        self.listing = tuple(listing)
+        self._find = router.find
+        self._apps = tuple(apps)
+        self._bad_path = bad_path
+        self._router = router
+        self.ready = False
+
+    @property
+    def server_settings(self) -> ServerSettings:
+        return self.settings.section(ServerSettings)
+
+    def find(self, request: Request) -> Endpoint:
+        """The endpoint for a request, whose ``params`` it sets; never raises."""
+        if request.plain_path:
+            endpoint, request.params = self._find(request.method, request.raw_path, request.host)
+            return endpoint
+        try:
+            path = request.path
+        except HTTPError:
+            request.params = {}
+            return self._bad_path
+        endpoint, request.params = self._find(request.method, path, request.host)
+        return endpoint
+
+    def failed(self, request: Request, error: BaseException) -> Response:
+        """The response to an error, by the error map of the app whose route it was."""
+        return cast("Response", request.endpoint.failed(request, error))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Runtime]:
+        """Opens the dependencies, enters the lifespans, starts the event buses; leaves all in reverse order.
+
+        Enter and leave in one task. ``ready`` is true in between; the server clears it first at shutdown.
+        """
+        async with AsyncExitStack() as stack:
+            for hosted in self._apps:
+                scope = await stack.enter_async_context(hosted.container.open())
+                await stack.enter_async_context(hosted.events)
+                await stack.enter_async_context(LifespanStack(hosted.app, hosted.lifespans))
+                await scope.start()
+            self.ready = True
+            try:
+                yield self
+            finally:
+                self.ready = False
+
+    def not_ready(self) -> None:
+        """Tells health checks that this process is about to go."""
+        self.ready = False

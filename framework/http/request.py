@@ -1,0 +1,269 @@
+"""The request a handler sees: the head the wire parsed, with everything else made when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from os import urandom
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
+
+from framework.codec import decode_json
+from framework.errors import CodecError, HTTPError
+from framework.http.cookies import parse_cookies
+from framework.http.endpoint import Endpoint
+from framework.http.forms import FormData, parse_urlencoded
+from framework.http.headers import Headers
+from framework.http.media import is_json
+from framework.http.path import canonical_path
+from framework.http.query import QueryParams
+from framework.wire.leaves import RequestHead
+
+__all__ = ["Address", "BodySource", "Exchange", "Request", "StateKey"]
+
+T = TypeVar("T")
+MAX_FORM_FIELDS: Final = 1000
+
+
+class Address(NamedTuple):
+    """Where a client is: an IP address as text, and its port (0 when a proxy did not tell)."""
+
+    host: str
+    port: int
+
+
+class StateKey(Generic[T]):
+    """A typed name for a value carried with the request: ``USER = StateKey[User]("user")``; ``request[USER] = user``."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"StateKey({self.name!r})"
+
+
+class BodySource(Protocol):
+    """A body that is still arriving. ``receive`` returns its next bytes, b"" at the end; raises PeerClosed,
+    RemoteProtocolError or DeadlineExceeded when the rest cannot be had."""
+
+    trailers: list[tuple[str, str]]
+
+    async def receive(self) -> bytes: ...
+
+
+class Exchange(Protocol):
+    """What a request may ask of the connection that carries it."""
+
+    @property
+    def scheme(self) -> str: ...
+
+    @property
+    def peer(self) -> Address | None: ...
+
+    def resolve(self, request: Request) -> Origin: ...
+
+    def after_response(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None: ...
+
+
+class Origin(NamedTuple):
+    """Who asks, seen through the trusted proxies."""
+
+    client: Address | None
+    scheme: str
+    host: str
+
+
+class Request(RequestHead):
+    """One request.
+
+    ``method``, ``target`` (as sent), ``raw_path``, ``query_string``, ``minor`` and the framing facts come from the
+    wire; ``params`` holds the path parameters, converted; ``endpoint`` is the route's.
+    """
+
+    __slots__ = (
+        "received",
+        "_cookies",
+        "_headers",
+        "_id",
+        "_origin",
+        "_path",
+        "_query",
+        "_source",
+        "_state",
+        "deadline",
+        "endpoint",
+        "exchange",
+        "params",
+    )
+
+    received: bytes | None
+    _cookies: Mapping[str, str] | None
+    _headers: Headers | None
+    _id: str | None
+    _origin: Origin | None
+    _path: str | None
+    _query: QueryParams | None
+    _source: BodySource | None
+    _state: dict[StateKey[Any], Any] | None
+    deadline: float | None
+    endpoint: Endpoint
+    exchange: Exchange
+    params: dict[str, Any]
+
+    def attach(self, exchange: Exchange, body: bytes | None, source: BodySource | None) -> None:
+        """Ties the head to its connection and body: ``body`` where it is complete, else ``source``."""
+        self.exchange = exchange
+        self.received = body
+        self._source = source
+        self._headers = self._query = self._cookies = self._state = self._id = self._path = self._origin = (
+            None
+        )
+        self.deadline = None
+
+    @property
+    def path(self) -> str:
+        """The canonical path, which router, policies and files share. Raises HTTPError 400 where there is none."""
+        if self.plain_path:
+            return self.raw_path
+        path = self._path
+        if path is None:
+            path = self._path = canonical_path(self.raw_path)
+        return path
+
+    @property
+    def headers(self) -> Headers:
+        headers = self._headers
+        if headers is None:
+            headers = self._headers = Headers(self.fields())
+        return headers
+
+    @property
+    def query(self) -> QueryParams:
+        query = self._query
+        if query is None:
+            query = self._query = QueryParams(self.query_string)
+        return query
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        cookies = self._cookies
+        if cookies is None:
+            cookies = self._cookies = parse_cookies("; ".join(self.headers.get_all("cookie")))
+        return cookies
+
+    @property
+    def id(self) -> str:
+        """Names this request in logs and problem documents: 32 hex digits unless a middleware took the client's."""
+        value = self._id
+        if value is None:
+            value = self._id = urandom(16).hex()
+        return value
+
+    @id.setter
+    def id(self, value: str) -> None:
+        self._id = value
+
+    @property
+    def origin(self) -> Origin:
+        """Client, scheme and host as the trusted proxies tell them; the connection's own without any."""
+        origin = self._origin
+        if origin is None:
+            origin = self._origin = self.exchange.resolve(self)
+        return origin
+
+    @property
+    def client(self) -> Address | None:
+        return self.origin.client
+
+    @property
+    def scheme(self) -> str:
+        return self.origin.scheme
+
+    @property
+    def url(self) -> str:
+        """The absolute URL that was asked for; its host was checked by the wire (RFC 9110 section 7.1)."""
+        origin = self.origin
+        query = f"?{self.query_string}" if self.query_string else ""
+        return f"{origin.scheme}://{origin.host}{self.raw_path}{query}"
+
+    def __getitem__(self, key: StateKey[T]) -> T:
+        state = self._state
+        if state is None:
+            raise KeyError(key)
+        return cast("T", state[key])
+
+    def __setitem__(self, key: StateKey[T], value: T) -> None:
+        if self._state is None:
+            self._state = {}
+        self._state[key] = value
+
+    def get(self, key: StateKey[T]) -> T | None:
+        return None if self._state is None else self._state.get(key)
+
+    async def body(self, max_size: int | None = None) -> bytes:
+        """The whole body, at most ``max_size`` bytes (the route's ``max_body`` unless given).
+
+        Raises HTTPError 413 as soon as the length, told or counted, is past it.
+        """
+        body = self.received
+        limit = self.endpoint.max_body if max_size is None else max_size
+        if body is None:
+            parts = [part async for part in self._limited(limit)]
+            body = self.received = parts[0] if len(parts) == 1 else b"".join(parts)
+        elif len(body) > limit:
+            raise _too_large(limit)
+        return body
+
+    async def stream(self, max_size: int | None = None) -> AsyncIterator[bytes]:
+        """The body as it arrives; reading slowly slows the client down. ``max_size`` None sets no limit."""
+        if self.received is not None:
+            if max_size is not None and len(self.received) > max_size:
+                raise _too_large(max_size)
+            if self.received:
+                yield self.received
+            return
+        async for part in self._limited(max_size):
+            yield part
+
+    async def _limited(self, limit: int | None) -> AsyncIterator[bytes]:
+        source = self._source
+        if source is None:
+            raise RuntimeError("the body of this request was consumed already")
+        if limit is not None and self.content_length > limit:
+            raise _too_large(limit)
+        self._source = None
+        total = 0
+        while part := await source.receive():
+            total += len(part)
+            if limit is not None and total > limit:
+                raise _too_large(limit)
+            yield part
+
+    async def json(self, max_size: int | None = None) -> Any:
+        """The body as untyped JSON. Raises HTTPError 415 for another media type, 400 with the position of a fault."""
+        media_type = self.field("content-type")
+        if media_type is not None and not is_json(media_type):
+            raise HTTPError(415, f"expected JSON, not {media_type}")
+        try:
+            return decode_json(await self.body(max_size))
+        except CodecError as error:
+            raise HTTPError(400, f"malformed JSON: {error}") from error
+
+    async def form(self, max_size: int | None = None, max_fields: int = MAX_FORM_FIELDS) -> FormData:
+        """The body as application/x-www-form-urlencoded. Raises HTTPError 415 for another media type."""
+        media_type = self.field("content-type") or ""
+        if media_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
+            raise HTTPError(415, "expected application/x-www-form-urlencoded")
+        return parse_urlencoded(await self.body(max_size), max_fields)
+
+    def background(self, function: Callable[..., Any], *args: Any) -> None:
+        """Runs ``function(*args)``, sync or async, once the response is written. The server owns it: its failure is
+        logged, and shutdown waits for it within the drain deadline."""
+        self.exchange.after_response(function, args)
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.target}>"
+
+
+def _too_large(limit: int) -> HTTPError:
+    return HTTPError(413, f"the body is larger than {limit} bytes")

@@ -1,0 +1,129 @@
+"""A request body on its way in: decoded, bounded, and read only as fast as somebody takes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+from framework.errors import FrameworkError
+from framework.wire.chunked import ChunkedDecoder
+
+__all__ = ["BodyFlow", "BodyStream"]
+
+
+class BodyFlow(Protocol):
+    """What a body asks of its connection."""
+
+    def body_wanted(self) -> None:
+        """Somebody waits for the body: send 100 Continue where it was asked for, and read on."""
+
+    def body_full(self) -> None:
+        """The buffer is past its high watermark: stop reading."""
+
+
+class BodyStream:
+    """Buffers at most ``high_water`` bytes (and the read in hand) between the socket and the handler.
+
+    ``feed`` takes wire bytes and returns what lies behind the body's end, None while it goes on. After ``discard``
+    the rest is decoded and dropped.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_decoder",
+        "_discarding",
+        "_error",
+        "_flow",
+        "_high_water",
+        "_remaining",
+        "_size",
+        "_waiter",
+        "complete",
+        "trailers",
+    )
+
+    def __init__(self, flow: BodyFlow, length: int | None, *, high_water: int = 65_536) -> None:
+        self._flow = flow
+        self._remaining = 0 if length is None else length
+        self._decoder = ChunkedDecoder() if length is None else None
+        self._buffer: deque[bytes] = deque()
+        self._size = 0
+        self._high_water = high_water
+        self._waiter: asyncio.Future[None] | None = None
+        self._error: FrameworkError | None = None
+        self._discarding = False
+        self.complete = False
+        self.trailers: list[tuple[str, str]] = []
+
+    @property
+    def remaining(self) -> int | None:
+        """Bytes still to come; None for a chunked body."""
+        return None if self._decoder is not None else self._remaining
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Raises RemoteProtocolError when the chunked framing is broken."""
+        decoder = self._decoder
+        if decoder is None:
+            rest = b""
+            if len(data) > self._remaining:
+                data, rest = data[: self._remaining], data[self._remaining :]
+            self._remaining -= len(data)
+            self._keep(data)
+            return self._finish(rest) if self._remaining == 0 else None
+        for piece in decoder.feed(data):
+            self._keep(piece)
+        if decoder.complete:
+            self.trailers = decoder.trailers
+            return self._finish(decoder.leftover)
+        return None
+
+    def _keep(self, data: bytes) -> None:
+        if not data or self._discarding:
+            return
+        self._buffer.append(data)
+        self._size += len(data)
+        if self._size >= self._high_water:
+            self._flow.body_full()
+        self._wake()
+
+    def _finish(self, rest: bytes) -> bytes:
+        self.complete = True
+        self._wake()
+        return rest
+
+    def fail(self, error: FrameworkError) -> None:
+        """The rest will not come: readers get ``error`` once the buffer is empty."""
+        self._error = error
+        self._wake()
+
+    def discard(self) -> None:
+        """Nobody will read the rest."""
+        self._discarding = True
+        self._buffer.clear()
+        self._size = 0
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def receive(self) -> bytes:
+        """The next bytes, b"" at the end. Raises what ``fail`` was given when the rest cannot be had."""
+        while not self._buffer:
+            if self.complete or self._discarding:
+                return b""
+            if self._error is not None:
+                raise self._error
+            self._flow.body_wanted()
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        data = self._buffer.popleft() if len(self._buffer) == 1 else b"".join(self._buffer)
+        self._buffer.clear()
+        self._size = 0
+        if not self.complete:
+            self._flow.body_wanted()
+        return data

@@ -1,0 +1,162 @@
+"""The server of one process: listens, serves, and goes away in phases, each with its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from framework.net.connection import Connection
+from framework.net.core import Core, Runtime
+from framework.net.listener import bind, describe
+from framework.net.settings import ServerSettings
+
+__all__ = ["Server"]
+
+
+class Server:
+    """Serves a runtime on sockets.
+
+    Shutdown goes: not ready (``on_not_ready`` is called, then ``not_ready_timeout`` passes for load balancers to
+    notice), stop accepting, drain (idle connections close, busy ones after their response), cancel the handlers that
+    are left, abort. ``drain_timeout`` and ``cancel_timeout`` bound the last two.
+
+    Args:
+        runtime: the built app.
+        sockets: bound and listening; made from ``settings`` when not given. The server closes them.
+        on_not_ready: told first of all at shutdown.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        settings: ServerSettings | None = None,
+        *,
+        sockets: Sequence[socket.socket] | None = None,
+        on_not_ready: Callable[[], None] | None = None,
+    ) -> None:
+        self.settings = settings or ServerSettings()
+        self._runtime = runtime
+        self._sockets = list(sockets) if sockets is not None else None
+        self._listeners: list[asyncio.Server] = []
+        self._core: Core | None = None
+        self._stop = asyncio.Event()
+        self._force = asyncio.Event()
+        self._on_not_ready = on_not_ready
+
+    @property
+    def core(self) -> Core:
+        """The shared state of the connections; there once ``start`` has returned."""
+        if self._core is None:
+            raise RuntimeError("the server has not been started")
+        return self._core
+
+    @property
+    def urls(self) -> list[str]:
+        return [describe(sock) for sock in self._sockets or ()]
+
+    @property
+    def port(self) -> int:
+        """The port of the first TCP socket."""
+        for sock in self._sockets or ():
+            if sock.family != socket.AF_UNIX:
+                return int(sock.getsockname()[1])
+        raise RuntimeError("the server has no TCP socket")
+
+    async def start(self) -> None:
+        """Begins to accept. Raises SetupError when an address cannot be had."""
+        loop = asyncio.get_running_loop()
+        if self._sockets is None:
+            self._sockets = bind(self.settings)
+        self._core = core = Core(loop, self._runtime, self.settings)
+        for sock in self._sockets:
+            create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+            self._listeners.append(
+                await create(lambda: Connection(core), sock=sock, backlog=self.settings.backlog)  # type: ignore[operator]
+            )
+
+    def stop(self) -> None:
+        """Asks ``run`` to shut down; a second call cuts its waits short."""
+        if self._stop.is_set():
+            self._force.set()
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Serves until ``stop`` is called or SIGINT or SIGTERM comes, then shuts down. ``start`` comes first."""
+        with self._signals():
+            await self._stop.wait()
+            await self.shutdown()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        taken: list[signal.Signals] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, self.stop)
+            except (ValueError, RuntimeError, NotImplementedError):
+                continue  # not the main thread, or a platform without signals: stop() is the way then
+            taken.append(number)
+        try:
+            yield
+        finally:
+            for number in taken:
+                loop.remove_signal_handler(number)
+
+    async def shutdown(self) -> None:
+        """The phases described above; returns when no connection and no handler is left."""
+        core, settings = self.core, self.settings
+        self._stop.set()
+        if self._on_not_ready is not None:
+            self._on_not_ready()
+        await self._pause(settings.not_ready_timeout)
+        self._stop_accepting()
+        core.draining = True
+        for connection in list(core.connections):
+            connection.shut_down()
+        await self._emptied(settings.drain_timeout)
+        for connection in list(core.connections):
+            connection.cancel()
+        await self._emptied(settings.cancel_timeout)
+        for connection in list(core.connections):
+            connection.abort()
+        await self._emptied(1.0)
+        cancelled = await core.background.drain(0.0 if self._force.is_set() else settings.cancel_timeout)
+        if cancelled:
+            core.log.warning("cancelled %d background tasks that outlived the drain deadline", cancelled)
+        await core.close()
+
+    def _stop_accepting(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        for sock in self._sockets or ():
+            name = sock.getsockname() if sock.family == socket.AF_UNIX and sock.fileno() >= 0 else None
+            sock.close()
+            if isinstance(name, str) and os.path.exists(name):
+                os.unlink(name)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            try:
+                await asyncio.wait_for(self._force.wait(), seconds)
+            except TimeoutError:
+                pass
+
+    async def _emptied(self, timeout: float) -> None:
+        """Waits until no connection is left, ``timeout`` seconds at most."""
+        core = self.core
+        deadline = core.loop.time() + timeout
+        while core.connections and not self._force.is_set():
+            left = deadline - core.loop.time()
+            if left <= 0:
+                return
+            core.on_empty = empty = core.loop.create_future()
+            force = asyncio.ensure_future(self._force.wait())
+            try:
+                await asyncio.wait({empty, force}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                core.on_empty = None
+                force.cancel()

@@ -1,0 +1,140 @@
+"""The pure-Python twin of the compiled leaves, always there: the same names, results and faults.
+
+The usual head is read by one possessive regular expression that validates it as a whole; what its field block
+says is remembered, because clients repeat it. Every other head goes the exact way (``_pure_exact.py``).
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+from framework.wire._pure_encode import encode_fields, encode_response
+from framework.wire._pure_exact import read_request, read_response
+from framework.wire._pure_grammar import AUTHORITY, DIGITS, FACTUAL, REQUEST, RESPONSE
+from framework.wire._pure_head import Facts, Head, Limits, RequestHead, ResponseHead
+
+__all__ = [
+    "TWIN",
+    "Head",
+    "Limits",
+    "RequestHead",
+    "ResponseHead",
+    "encode_fields",
+    "encode_response",
+    "parse_request",
+    "parse_response",
+]
+
+R = TypeVar("R", bound=RequestHead)
+
+TWIN: Final[str] = "pure"
+
+# At most 256 kB of blocks per Limits, thus per server.
+_MEMO_BLOCKS = 128
+_MEMO_BLOCK_SIZE = 2048
+
+
+def parse_request(data: bytes, start: int, limits: Limits, cls: type[R]) -> R | None:
+    """Parses the request head that begins at ``start`` of ``data`` into a ``cls``, a subclass of RequestHead.
+
+    Returns None while the head is incomplete; ``end`` of the result is where the body begins.
+    Raises RemoteProtocolError with the status that answers the fault, as early as the bytes show it.
+    """
+    stop = data.find(b"\r\n\r\n", start, start + limits.max_head) if start >= 0 else -1
+    if stop < 0:
+        return read_request(data, start, limits, cls)
+    match = REQUEST(data[start : stop + 2].decode("latin-1"))
+    if match is None:
+        return read_request(data, start, limits, cls)
+    method, target, plain, rough, query, block = match.groups()
+    facts = limits.memo.get(block) or _facts(block, limits)
+    if facts is None or len(target) > limits.max_target:
+        return read_request(data, start, limits, cls)
+    head = cls.__new__(cls)
+    head.method = method
+    head.target = target
+    head.plain_path = rough is None
+    head.raw_path = rough or plain
+    head.query_string = query or ""
+    head.minor = 0 if block[0] == "0" else 1
+    (
+        head.content_length,
+        head.chunked,
+        head.keep_alive,
+        head.upgrade,
+        head.expect_continue,
+        head.host,
+    ) = facts
+    head.block = block
+    head.end = stop + 4
+    return head
+
+
+def parse_response(data: bytes, start: int, limits: Limits) -> ResponseHead | None:
+    """Parses the response head that begins at ``start`` of ``data``; None while it is incomplete.
+
+    Raises RemoteProtocolError, always with status 502: the fault lies upstream, not with the client.
+    """
+    stop = data.find(b"\r\n\r\n", start, start + limits.max_head) if start >= 0 else -1
+    match = RESPONSE(data[start : stop + 2].decode("latin-1")) if stop >= 0 else None
+    if match is None:
+        return read_response(data, start, limits)
+    minor, status, reason, lines = match.groups()
+    block = f"{minor}\r\n{lines}"
+    facts = _glance(block, limits, request=False)
+    if facts is None:
+        return read_response(data, start, limits)
+    head = ResponseHead()
+    head.status = int(status)
+    head.reason = reason
+    head.minor = 0 if minor == "0" else 1
+    facts.tell(head)
+    head.block = block
+    head.end = stop + 4
+    return head
+
+
+def _facts(block: str, limits: Limits) -> Facts | None:
+    """What the field block of a request says, remembered; None where only the exact way can tell."""
+    facts = _glance(block, limits, request=True)
+    if facts is not None and len(block) <= _MEMO_BLOCK_SIZE:
+        if len(limits.memo) >= _MEMO_BLOCKS:
+            limits.memo.clear()
+        limits.memo[block] = facts
+    return facts
+
+
+def _glance(block: str, limits: Limits, *, request: bool) -> Facts | None:
+    """The facts of a block that has each factual field once and plain; None for any other, good or bad."""
+    if block.count("\n") > limits.max_fields + 1:
+        return None
+    low = block.lower()
+    found: list[tuple[str, str]] = FACTUAL(low)
+    said = {name: value.rstrip(" \t") for name, value in found}
+    old = low[0] == "0"
+    length = said.get("content-length")
+    codings = said.get("transfer-encoding")
+    tokens = said.get("connection", "")
+    host = said.get("host", "" if old else None) if request else ""
+    expect = said.get("expect") if request and not old else None
+    if (
+        len(said) != len(found)
+        or host is None
+        or not AUTHORITY(host)
+        or (length is not None and (len(length) > 18 or not DIGITS(length)))
+        or (codings is not None and (old or length is not None or codings != "chunked"))
+        or expect not in (None, "100-continue")
+        or "," in tokens
+    ):
+        return None
+    if host:
+        at = low.index("\nhost:") + 6
+        host = block[at : block.index("\r", at)].strip(" \t")
+    return Facts(
+        -1 if length is None else int(length),
+        codings is not None,
+        tokens == "keep-alive" if old else tokens != "close",
+        tokens == "upgrade" and "upgrade" in said and not old,
+        expect is not None,
+        host,
+    )

@@ -1,0 +1,68 @@
+"""The bytes of HTTP/1.1 as regular expressions (RFC 9110 section 5.6, RFC 9112, RFC 3986).
+
+``_grammar.pxd`` says the same in C. Wire bytes are matched as bytes, or as the text they decode to by
+ISO-8859-1; no class here is one of re's own, which know more digits and blanks than the grammar does.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "AUTHORITY",
+    "DIGITS",
+    "FACTUAL",
+    "PLAIN_PATH",
+    "REQUEST",
+    "RESPONSE",
+    "TCHAR",
+    "TOKEN",
+    "USERINFO",
+    "VALUE",
+    "VCHARS",
+]
+
+TCHAR = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+VCHARS = r"[\t -~\x80-\xff]"  # what a field value holds: field-vchar, SP, HTAB, obs-text
+
+_REG_NAME = r"A-Za-z0-9\-._~!$&'()*+,;="
+_NAMED = rf"(?:[{_REG_NAME}]|%[0-9A-Fa-f]{{2}})"
+_SEGMENT = rf"/(?![/.])[{_REG_NAME}:@]*+"
+
+_H16 = r"[0-9A-Fa-f]{1,4}"
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_LS32 = rf"(?:{_H16}:{_H16}|{_OCTET}(?:\.{_OCTET}){{3}})"
+_IPV6 = "|".join(
+    [
+        rf"(?:{_H16}:){{6}}{_LS32}",
+        rf"::(?:{_H16}:){{5}}{_LS32}",
+        *(rf"(?:(?:{_H16}:){{0,{n}}}{_H16})?::(?:{_H16}:){{{4 - n}}}{_LS32}" for n in range(5)),
+        rf"(?:(?:{_H16}:){{0,5}}{_H16})?::{_H16}",
+        rf"(?:(?:{_H16}:){{0,6}}{_H16})?::",
+    ]
+)
+
+TOKEN = re.compile(rf"{TCHAR}++").fullmatch
+VALUE = re.compile(rf"{VCHARS}*+").fullmatch
+DIGITS = re.compile(r"[0-9]++").fullmatch
+AUTHORITY = re.compile(rf"(?:\[(?:{_IPV6})\]|{_NAMED}*+)(?::[0-9]{{0,5}})?").fullmatch
+USERINFO = re.compile(rf"(?:{_NAMED}|:)*+").fullmatch
+PLAIN_PATH = re.compile(rf"(?:{_SEGMENT})*+").fullmatch
+
+_LINES = rf"(?:{TCHAR}++:{VCHARS}*+\r\n)*+"
+
+# A whole request head but for its empty line: method; target in origin-form without a fragment; its path
+# where plain; its path otherwise; its query; the minor version and all field lines in one piece.
+REQUEST = re.compile(
+    rf"(?!CONNECT )({TCHAR}{{1,32}}+) "
+    rf"((?:((?:{_SEGMENT})++)(?=[? ])|(/[!\"$->@-~]*+))(?:\?([!\"$-~]*+))?+) "
+    rf"HTTP/1\.([0-9]\r\n{_LINES})"
+).fullmatch
+
+# The same of a response: minor version; status; reason; field lines.
+RESPONSE = re.compile(rf"HTTP/1\.([0-9]) ([1-9][0-9]{{2}}) ({VCHARS}*+)\r\n({_LINES})").fullmatch
+
+# The fields of a lower-case block that say more than themselves.
+FACTUAL = re.compile(
+    r"\n(host|expect|upgrade|connection|content-length|transfer-encoding):[ \t]*+([^\r]*+)"
+).findall
