@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,12 +111,12 @@ def command_report(options: argparse.Namespace) -> int:
 
 
 def failed(document: dict[str, Any]) -> int:
-    """1 when the floor or the framework itself was refused: a peer's failure is a finding, ours is an error."""
+    """1 when the floor or the framework itself was refused: a peer's failure is a finding, ours an error."""
     return int(any(entry["server"] in OWN for entry in document["refused"]))
 
 
 def write(document: dict[str, Any], out: Path | None) -> None:
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S")
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     path = out or LOCAL / f"{document['kind']}-{stamp}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n")

@@ -12,7 +12,7 @@ __all__ = ["AIMS", "Aim", "Verdict", "judge"]
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """CPU of ``over`` divided by CPU of ``under`` (each a server and a scenario) is at most, or at least, ``bound``."""
+    """CPU of ``over`` divided by CPU of ``under`` (server, scenario) is at most, or at least, ``bound``."""
 
     text: str
     over: tuple[str, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def machine_facts() -> dict[str, Any]:
     """CPU, memory, kernel, Python, commit, time and the load average before the run."""
     return {
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -33,7 +33,7 @@ def busy_warning(load_average: float) -> str | None:
     """A line for the reader when something else was running, or None."""
     if load_average < 0.5:
         return None
-    return f"the load average was {load_average:.2f} before the run: the figures are disturbed, only ratios mean a little"
+    return f"the load average was {load_average:.2f} before the run, so something else disturbed the figures"
 
 
 def _cpu_model() -> str:

@@ -12,17 +12,17 @@ COLUMN = 470
 GAP = 30
 MARGIN = 24
 LABEL_WIDTH = 152
-VALUE_WIDTH = 98
+VALUE_WIDTH = 112
 BAR_HEIGHT = 15
 BAR_STEP = 21
 PANEL_HEAD = 50
 PANEL_FOOT = 24
 TITLE_HEIGHT = 58
-# A bar longer than this many references is cut off: linear bars, and the short ones stay readable.
+# Bars longer than about this many references are cut off: linear bars, and the short ones stay readable.
 CUT = 9.0
 
 STYLE = """
-  text { font-family: "Inter", "Segoe UI", "Helvetica Neue", Helvetica, Arial, sans-serif; fill: #6e7781; }
+  text { font-family: "Inter", "Segoe UI", "Helvetica Neue", Helvetica, Arial, sans-serif; fill: #727c87; }
   .title { font-size: 19px; font-weight: 600; }
   .note { font-size: 12px; }
   .panel { font-size: 13.5px; font-weight: 600; }
@@ -36,7 +36,12 @@ STYLE = """
   .line { stroke: #c77d0a; stroke-width: 1.2; stroke-dasharray: 4 3; }
   .reference { font-size: 11px; fill: #c77d0a; }
   .cut { stroke: #8c959f; stroke-width: 1.4; fill: none; }
-  @media (prefers-color-scheme: dark) { text { fill: #9aa4af; } .own { fill: #58a6ff; } .bar.own { fill: #388bfd; } }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #9aa4af; }
+    .own { fill: #58a6ff; }
+    .bar.own, .bar.pure { fill: #388bfd; }
+    .reference { fill: #d29922; }
+  }
 """
 
 
@@ -86,7 +91,7 @@ def render(title: str, note: str, panels: Sequence[Panel]) -> str:
 
 def draw_panel(panel: Panel, left: int, top: int) -> str:
     longest = max((bar.value for bar in panel.bars), default=1.0) or 1.0
-    limit = min(longest, CUT * panel.reference) if panel.reference else longest
+    limit = longest if panel.reference is None else min(longest, cut_off(panel, panel.reference))
     start = left + LABEL_WIDTH
     scale = (COLUMN - LABEL_WIDTH - VALUE_WIDTH) / limit
     parts = [f'<text class="panel" x="{left}" y="{top + 16}">{escape(panel.title)}</text>']
@@ -103,19 +108,25 @@ def draw_panel(panel: Panel, left: int, top: int) -> str:
     return "\n".join(parts)
 
 
+def cut_off(panel: Panel, reference: float) -> float:
+    """The longest bar drawn whole: some references, or so that three quarters of the bars are whole."""
+    values = sorted(bar.value for bar in panel.bars)
+    return max(CUT * reference, values[len(values) * 3 // 4 - 1])
+
+
 def draw_bar(bar: Bar, start: int, top: int, scale: float, limit: float) -> str:
     length = min(bar.value, limit) * scale
     base = top + BAR_HEIGHT - 3.5
     own = " own" if bar.kind in ("own", "pure") else ""
     parts = [
         f'<text class="name{own}" x="{start - 8}" y="{base}" text-anchor="end">{escape(bar.name)}</text>',
-        f'<rect class="bar {bar.kind}" x="{start}" y="{top}" width="{length:.1f}" height="{BAR_HEIGHT}" rx="2"/>',
+        f'<rect class="bar {bar.kind}" x="{start}" y="{top}" width="{length:.1f}" height="{BAR_HEIGHT}"/>',
     ]
     end = start + length
     if bar.value > limit:
-        parts.append(
-            f'<path class="cut" d="M{end + 3:.1f} {top - 1} l4 {BAR_HEIGHT + 2} M{end + 7:.1f} {top - 1} l4 {BAR_HEIGHT + 2}"/>'
-        )
+        slash = f"l4 {BAR_HEIGHT + 2}"
+        back = f"m0 -{BAR_HEIGHT + 2}"
+        parts.append(f'<path class="cut" d="M{end + 3:.1f} {top - 1} {slash} {back} {slash}"/>')
         end += 11
     parts.append(f'<text class="value{own}" x="{end + 6:.1f}" y="{base}">{escape(bar.label)}</text>')
     return "\n".join(parts)

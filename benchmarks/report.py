@@ -27,10 +27,11 @@ SHORT_TITLES = {
 }
 INTRODUCTION = """# Measured
 
-CPU time (user and system, children included) of a server pinned to one core, per request; the load comes from another
-core. Every server does the same work (`benchmarks/load/work.py`), one worker, access log off, uvloop and httptools where
-it can use them. A ratio is taken inside a round, where both sides met the same machine, and the median of the rounds is
-shown; absolute figures move from run to run. How to measure: `benchmarks/README.md`.
+CPU time (user and system, children included) of a server pinned to one core, per request; the load comes from
+another core. Every server does the same work (`benchmarks/load/work.py`) in one worker, access log off, on
+uvloop and httptools where it can use them. A ratio is taken inside a round, where both sides met the same
+machine, and the median of the rounds is shown; absolute figures move from run to run.
+How to measure: `benchmarks/README.md`.
 """
 
 
@@ -106,7 +107,7 @@ def load_panels(document: Document) -> list[Panel]:
         bars = []
         for server in by_cpu(cells):
             cell = cells[server]
-            times = "" if cell["floor_ratio"] is None else f"  {cell['floor_ratio']:.2f}×"
+            times = "" if cell["floor_ratio"] is None else f" · {cell['floor_ratio']:.3g}×"
             bars.append(Bar(server, cell["cpu_us"], f"{cell['cpu_us']:.1f} µs{times}", kind_of(server)))
         floor = cells[FLOOR]["cpu_us"] if FLOOR in cells else None
         panels.append(Panel(document["scenarios"][scenario], bars, floor, "floor"))
@@ -120,7 +121,8 @@ def load_sections(document: Document) -> list[str]:
     sections = [
         "## HTTP under load\n",
         f"{machine(document)}, Linux {facts['kernel']}; commit `{facts['commit']}`, {facts['date']}. "
-        f"{settings['rounds']} interleaved rounds of {settings['seconds']} s, {settings['connections']} connections.\n",
+        f"{settings['rounds']} interleaved rounds of {settings['seconds']} s, "
+        f"{settings['connections']} connections.\n",
     ]
     if warning := busy_warning(facts["load_average"]):
         sections.append(f"**Not a measurement: {warning}.**\n")
@@ -223,8 +225,8 @@ def versions(document: Document) -> str:
     others = [f"{name} {version}" for name, version in found["node"].items()]
     programs = list(found["programs"].values())
     return (
-        f"Framework and floor: {', '.join(own)}; leaves: {found['twin']}. Peers: {', '.join([*peers, *others])}. "
-        f"Programs: {'; '.join(programs)}.\n"
+        f"Framework and floor: {', '.join(own)}; leaves: {found['twin']}. "
+        f"Peers: {', '.join([*peers, *others])}. Programs: {'; '.join(programs)}.\n"
     )
 
 
@@ -253,8 +255,8 @@ def idle_sections(document: Document) -> list[str]:
     head = ["server", "KiB per connection", "MiB without", "MiB with all", "still answering"]
     return [
         "## Idle keep-alive connections\n",
-        f"{document['settings']['connections']:,} connections open at once on one worker, each having done one request; "
-        "user-space resident memory.\n",
+        f"{document['settings']['connections']:,} connections open at once on one worker, each having done "
+        "one request; user-space resident memory.\n",
         "![Memory per idle connection](idle.svg)\n",
         *refusals(document),
         table(head, rows),

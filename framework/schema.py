@@ -64,12 +64,15 @@ class Node:
 
 
 class _Object(Node):
+    """A Struct, dataclass or TypedDict. ``fields``: node, and whether required; ``inner``: the open ones."""
+
     shape = "object"
 
     def __init__(self, type: Any, *, open: bool) -> None:
         super().__init__(type, open=open)
         self.forbids = not open
         self.fields: dict[str, tuple[Node, bool]] = {}
+        self.inner: list[tuple[str, Node]] = []
 
     def parts(self) -> Iterable[Node]:
         return [node for node, _ in self.fields.values()]
@@ -93,10 +96,7 @@ class _Object(Node):
     def has_unknown(self, value: Any) -> bool:
         if not value.keys() <= self.fields.keys():
             return True
-        return any(
-            node.open and name in value and node.has_unknown(value[name])
-            for name, (node, _) in self.fields.items()
-        )
+        return any([node.has_unknown(value[name]) for name, node in self.inner if name in value])
 
 
 class _Map(Node):
@@ -254,6 +254,9 @@ class _Builder:
             for node in self._all:
                 if not node.open and any(part.open for part in node.parts()):
                     node.open = changed = True
+        for node in self._all:
+            if isinstance(node, _Object):
+                node.inner = [(name, part) for name, (part, _) in node.fields.items() if part.open]
 
     def _make(self, hint: Any, bare: Any, constraints: tuple[Any, ...]) -> Node:
         origin = typing.get_origin(bare) or bare

@@ -12,24 +12,27 @@ from apps.users.passwords import Passwords
 from apps.users.repository import UserRepository
 from apps.users.service import UserService
 from apps.users.settings import UsersSettings
-from framework.app.application import App
-from framework.app.setup import PluginSetup
-from framework.di import Scope
-from framework.middleware import AccessLog, Phase, RequestId
+from framework import App, Phase, Scope
+from framework.app.plugin import Setup
+from framework.middleware import AccessLog, RequestId
 
 __all__ = ["UsersPlugin", "create_app"]
 
 
 class UsersPlugin:
-    """Users below ``/users``. Settings in section ``[users]``; the database is opened and migrated at start."""
+    """Users below ``/users``. Settings in section ``[users]``; opens and migrates the database at start."""
 
     name = "users"
     requires: frozenset[str] = frozenset()
     config_type = UsersSettings
 
-    def setup(self, setup: PluginSetup, config: UsersSettings) -> None:
+    def setup(self, setup: Setup, config: UsersSettings) -> None:
         """Records the routes, the answers to errors, and the makers of the parts."""
-        setup.value(UsersSettings, config)
+
+        def settings() -> UsersSettings:
+            return config
+
+        setup.provide(settings, scope=Scope.APP)
         setup.provide(_open_database, scope=Scope.APP)
         setup.provide(_open_passwords, scope=Scope.APP)
         setup.provide(UserRepository, scope=Scope.APP)
@@ -39,7 +42,7 @@ class UsersPlugin:
 
 
 def create_app() -> App:
-    """The users app as ``python -m apps.users`` serves it; every call makes one that shares nothing with others."""
+    """The users app as ``python -m apps.users`` serves it. Two of them share nothing."""
     app = App()
     app.use(RequestId(), Phase.EDGE)
     app.use(AccessLog(), Phase.EDGE)

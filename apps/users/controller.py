@@ -1,4 +1,4 @@
-"""Users over HTTP: which request is which call of the service, and which error is which answer. No rule, no SQL.
+"""Users over HTTP: which request is which call of the service, which error is which answer. No rule, no SQL.
 
 Every user carries its version as ETag. A change (PUT, PATCH, DELETE) must say in If-Match which version it
 was made for, or ``*`` for whichever is there: without it 428, with another version 412, so no client undoes
@@ -7,22 +7,20 @@ another's change without knowing it. A GET with If-None-Match of the current ver
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from apps.users.errors import BadCursor, EmailTaken, UserNotFound, VersionConflict
 from apps.users.models import User, UserCreate, UserReplace, UserUpdate
 from apps.users.service import UserService
-from framework.app.binding.markers import Header
+from framework import Header, HTTPError, Request, Response
+from framework.app.plugin import Setup
 from framework.app.routes import Routes
-from framework.app.setup import PluginSetup
 from framework.codec import encode_json
-from framework.errors import FieldError, HTTPError
+from framework.errors import FieldError
 from framework.http.etags import ANY, matches_weak, parse_etags, quote_etag
 from framework.http.problem import PROBLEM_JSON, problem
-from framework.http.request import Request
-from framework.http.response import Response
 
 __all__ = [
     "add_errors",
@@ -99,7 +97,7 @@ async def delete_user(user_id: int, users: UserService, if_match: IfMatch = None
     await users.delete(user_id, _expected(if_match))
 
 
-def add_errors(setup: PluginSetup) -> None:
+def add_errors(setup: Setup) -> None:
     """Registers the answers to the domain's errors. All others are the framework's to answer."""
     setup.on_error(UserNotFound, _not_found)
     setup.on_error(EmailTaken, _email_taken)
@@ -150,5 +148,5 @@ def _bad_cursor(request: Request, error: BadCursor) -> Response:
 
 
 def _problem(status: int, detail: str, *faults: FieldError) -> Response:
-    extensions = {"errors": [fault.as_dict() for fault in faults]} if faults else {}
+    extensions: dict[str, Any] = {"errors": [fault.as_dict() for fault in faults]} if faults else {}
     return Response(problem(status, detail=detail, **extensions), status, media_type=PROBLEM_JSON)

@@ -1,8 +1,8 @@
 """A client process that opens keep-alive connections, asks once on each, and holds them until its input ends.
 
-``python -m benchmarks.load.holder PORT COUNT SOURCE``: prints "open N" when all have had their answer; for every line it
-reads it asks once more on each and prints "alive N". SOURCE is the loopback address it connects from: each has port
-numbers of its own, so that more connections than one address has ports for can be opened.
+``python -m benchmarks.load.holder PORT COUNT SOURCE``: prints "open N" when all have had their answer; for
+every line it reads it asks once more on each and prints "alive N". SOURCE is the loopback address it connects
+from: each has port numbers of its own, so that more connections can be opened than one address has ports for.
 """
 
 from __future__ import annotations

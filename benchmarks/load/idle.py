@@ -83,8 +83,8 @@ def run_idle(plan: IdlePlan) -> dict[str, Any]:
                 continue
             figures.setdefault(server.name, []).append(figure)
             progress(
-                f"round {number + 1}/{plan.rounds}: {server.name:<14} {figure['kib_per_connection']:6.2f} KiB "
-                f"per connection, {figure['rss_mib']:.0f} MiB with all"
+                f"round {number + 1}/{plan.rounds}: {server.name:<14} "
+                f"{figure['kib_per_connection']:6.2f} KiB per connection, {figure['rss_mib']:.0f} MiB in all"
             )
     return {
         "kind": "idle",

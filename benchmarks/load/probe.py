@@ -81,7 +81,7 @@ def exchange(port: int, scenario: Scenario, *, timeout: float = 5.0) -> list[Rep
 
 
 def check(port: int, scenario: Scenario, *, strict: bool) -> str | None:
-    """What is wrong with the server's answers to the scenario, or None. ``strict``: bad requests must get 4xx."""
+    """What is wrong with the server's answers to the scenario, or None; ``strict``: bad requests get 4xx."""
     try:
         for reply in exchange(port, scenario):
             if problem := complaint(scenario, reply):

@@ -1,4 +1,4 @@
-"""Server processes: started pinned, waited for, measured from /proc with their children, stopped as a group."""
+"""Server processes: started pinned, waited for, measured from /proc with their children, stopped as one."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _wait_until_it_answers(running: Running) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Ends the session's whole group: workers of a server that died by itself would be measured with the next one."""
+    """Ends the whole group: workers of a server that died by itself would disturb the next one."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
@@ -124,7 +124,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def parse_stat(text: str) -> tuple[int, int]:
-    """The parent and the CPU ticks (user and system, its own and its reaped children's) of a ``/proc/PID/stat``."""
+    """The parent and the CPU ticks (user and system, own and reaped children's) in a ``/proc/PID/stat``."""
     fields = text[text.rindex(")") + 2 :].split()
     return int(fields[1]), sum(int(value) for value in fields[11:15])
 
@@ -153,7 +153,7 @@ def tree(root: int) -> list[int]:
 
 
 def cpu_seconds(root: int) -> float:
-    """User and system time of the process and everything it started, in seconds; steps of one clock tick (10 ms)."""
+    """User and system time of the process and all it started, in seconds; in steps of a tick (10 ms)."""
     stats = _stats()
     members = _descendants(root, {pid: parent for pid, (parent, _) in stats.items()})
     return sum(stats[pid][1] for pid in members if pid in stats) / CLOCK_TICKS

@@ -23,7 +23,7 @@ FLOOR = "floor"
 OURS = "framework"
 
 ALL = frozenset(scenario.name for scenario in SCENARIOS)
-# A server without a router can be asked for everything but the size of its table and the number of its middlewares.
+# A server without a framework has neither a table whose size could matter nor a stack of middlewares.
 BARE = ALL - {"param600", "onions"}
 
 
@@ -31,9 +31,9 @@ BARE = ALL - {"param600", "onions"}
 class Server:
     """One entry of the roster.
 
-    ``runtime`` says what runs ``source``: "project" (this interpreter) or "peers" (the peers' environment), each with a
-    module of ``benchmarks.load.servers``; "node" with a script there; "nginx" with none. ``needs`` are distributions
-    (npm packages under node). ``strict`` is False for servers that answer constants and refuse nothing.
+    ``runtime`` says what runs ``source``: "project" (this interpreter) or "peers" (their environment), each
+    with a module of ``benchmarks.load.servers``; "node" with a script there; "nginx" with none. ``needs`` are
+    distributions (npm packages under node). ``strict`` is False for servers that answer constants.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Server:
         return scenario.name in self.scenarios
 
     def command(self, settings: Settings, scratch: Path) -> list[str]:
-        """The command that serves in the foreground until it gets SIGTERM; ``scratch`` is a folder for its files."""
+        """The command that serves in the foreground until SIGTERM; ``scratch`` is a folder for its files."""
         if self.runtime == "nginx":
             config = scratch / "nginx.conf"
             config.write_text(_nginx_config(settings.port, scratch))
@@ -110,7 +110,7 @@ def select(names: str | Iterable[str] | None) -> tuple[Server, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What this machine has: version by name, per runtime, and which twin of the leaves the framework can run."""
+    """What this machine has: versions by name, per runtime, and the twin of the leaves the framework runs."""
 
     project: Mapping[str, str]
     peers: Mapping[str, str]

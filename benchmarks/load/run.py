@@ -1,4 +1,4 @@
-"""The rounds: each server in turn, started, checked, warmed up, loaded and stopped, as often as there are rounds."""
+"""The rounds: in each, every server in turn is started, checked, warmed up, loaded and stopped."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a run gathers. A server that fails a scenario once is out of it for good: its figures would be of errors."""
+    """What a run gathers. A server that fails a scenario once is out of it for good."""
 
     samples: list[Sample] = field(default_factory=list)
     refused: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -105,7 +105,7 @@ def versions(installed: Installed) -> dict[str, Any]:
 
 
 def measure_server(plan: Plan, server: Server, number: int, outcome: Outcome) -> None:
-    """One server's turn: one start per variant of the application, and one more after each scenario that broke it."""
+    """One server's turn: a start per variant of the application, and one more after each that broke it."""
     for variant, group in groupby(
         outcome.open(server, plan.scenarios), key=lambda scenario: scenario.variant
     ):
@@ -140,7 +140,7 @@ def measure_until_failure(
         outcome.samples.append(sample)
         slowest = "" if sample.p99_ms is None else f", p99 {sample.p99_ms:.2f} ms"
         progress(
-            f"  {scenario.name:<9} {sample.rate:>9,.0f} req/s, {sample.cpu_us:>7.2f} us CPU per request{slowest}"
+            f"  {scenario.name:<9} {sample.rate:>9,.0f} req/s, {sample.cpu_us:>7.2f} us CPU each{slowest}"
         )
 
 
@@ -149,7 +149,7 @@ class RefusedLoad(Exception):
 
 
 def measure_scenario(plan: Plan, server: Server, running: Running, number: int, scenario: Scenario) -> Sample:
-    """Warm-up, load between two readings of the CPU time, and a last look that the server still answers rightly.
+    """Warm-up, load between two readings of the CPU time, and a last look that the answers are right.
 
     Raises:
         RefusedLoad: any error during the load, or a wrong answer after it.

@@ -1,4 +1,4 @@
-"""What is asked of the servers: each scenario's request, the answer it must get, and the application it needs."""
+"""What is asked of the servers: each scenario's request, the answer it must get, the application it needs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of request. ``expected`` is the body: text as it must be, or a value that its JSON must equal."""
+    """One kind of request. ``expected`` is the body: text as it must be, or what its JSON must equal."""
 
     name: str
     title: str
@@ -115,7 +115,7 @@ def select(names: str | None) -> tuple[Scenario, ...]:
 
 
 def request_bytes(scenario: Scenario, authority: str) -> bytes:
-    """One request of the scenario as it goes on the wire (what wrk sends, but for the order of the fields)."""
+    """One request of the scenario as it goes on the wire: what wrk sends, but for the order of the fields."""
     lines = [f"{scenario.method} {scenario.target} HTTP/1.1", f"Host: {authority}"]
     lines += [f"{name}: {value}" for name, value in scenario.headers.items()]
     if scenario.body:
@@ -142,7 +142,7 @@ def complaint(scenario: Scenario, reply: Reply) -> str | None:
 
 
 def refusals(scenario: Scenario) -> tuple[Scenario, ...]:
-    """Requests beside the scenario that a server doing its work must answer with 4xx: nobody saves the validation."""
+    """Requests that a server doing its work must answer with 4xx: nobody saves the validation."""
     if scenario.method == "POST":
         wrong = work.order()
         wrong["lines"][-1]["quantity"] = "many"

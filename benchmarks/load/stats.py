@@ -1,4 +1,4 @@
-"""From samples to figures. Ratios are taken inside a round, where both sides met the same machine, then the median."""
+"""From samples to figures. A ratio is taken inside a round, where both sides met the same machine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Sample:
 
 
 def ratio(over: Sequence[Sample], under: Sequence[Sample]) -> float | None:
-    """The median over rounds of CPU per request of ``over`` divided by that of ``under``; None without a common round."""
+    """The median over rounds of CPU per request of ``over`` by ``under``'s; None without a common round."""
     below = {sample.round: sample for sample in under}
     ratios = [sample.cpu_us / below[sample.round].cpu_us for sample in over if sample.round in below]
     return median(ratios) if ratios else None

@@ -1,8 +1,8 @@
 """The work every server does, so that all of them do the same. Servers import this: standard library only.
 
-An application has three routes that are measured, in the middle of a table of ``routes`` (a router that scans pays the
-average, not the best case), two middlewares that only look (one counts methods, one counts statuses) and ``onions``
-middlewares that wrap the handler and await it.
+An application has three routes that are measured, in the middle of a table of ``routes`` (a router that scans
+pays the average, not the best case), two middlewares that only look (one counts methods, one counts statuses)
+and ``onions`` middlewares that wrap the handler and await it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HELLO = "/hello"
 USER = "/users/{id:int}"
 ORDERS = "/orders"
 USER_ID = 48213
-# Idle connections stay open while memory is measured: every server gets a keep-alive time far over its default.
+# Idle connections stay open while memory is measured: every server keeps them far longer than by default.
 KEEP_ALIVE_SECONDS = 3600
 
 
@@ -58,7 +58,7 @@ def user_text(user_id: int) -> str:
 
 
 def fillers(count: int) -> tuple[list[str], list[str]]:
-    """GET patterns that fill a table of ``count`` routes: those before the three measured ones, and those after.
+    """GET patterns that fill a table of ``count`` routes: those before the three measured, and those after.
 
     Half are static (``/api/v1/things7``), half end in an integer (``/api/v1/things7/{id:int}``).
     """
@@ -82,7 +82,7 @@ def order() -> dict[str, Any]:
         "customer": {"name": "Ada Lovelace", "email": "ada@example.org", "address": address},
         "lines": lines,
         "tags": ["gift", "express", "fragile"],
-        "note": "Leave it with the neighbour at number fourteen if nobody answers the door, please; ring twice.",
+        "note": "Leave it with the neighbour at number fourteen if nobody opens; please ring twice.",
     }
 
 

@@ -48,7 +48,7 @@ class Load:
 
 
 def script(scenario: Scenario) -> str:
-    """The Lua script. Without pipelining the request is static: wrk formats it once and runs no Lua per request."""
+    """The Lua script. Without pipelining the request is static: formatted once, no Lua per request."""
     lines = [f'wrk.method = "{scenario.method}"']
     lines += [
         f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in scenario.headers.items()

@@ -1,4 +1,4 @@
-"""A connection of the benchmark's own app over a transport that drops what is written: the framework's cost alone."""
+"""A connection of the benchmark's app over a transport that drops what is written: the framework alone."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks.load.scenarios import SCENARIOS, Scenario, Variant, complaint, request_bytes
 from benchmarks.load.probe import parse_reply
+from benchmarks.load.scenarios import SCENARIOS, Scenario, Variant, complaint, request_bytes
 from benchmarks.load.servers import floor, ours
 from benchmarks.micro.runner import Case
 from framework.net.connection import Connection
@@ -53,7 +53,7 @@ def check(scenario: Scenario, written: bytes) -> None:
 
 
 def cases() -> Iterator[Case]:
-    """Must be called, and its cases run, in a callback of the running loop: outside any Task, as a transport calls."""
+    """To be called, and its cases run, in a callback of a running loop: in no Task, as a transport calls."""
     loop = asyncio.get_running_loop()
     for scenario in SCENARIOS:
         data = request_bytes(scenario, "127.0.0.1:8000") * scenario.depth

@@ -21,6 +21,10 @@ async def handler(request: Request) -> Response:
     return ANSWER
 
 
+def failed(request: Request, error: BaseException) -> Response:
+    raise error
+
+
 def onion(following: Handler) -> Handler:
     async def around(request: Request) -> Response:
         return await following(request)
@@ -79,7 +83,7 @@ def cases() -> Iterator[Case]:
     }
     for name, stack in stacks.items():
         chain = Chain.of(layer(one) for one in stack)
-        endpoint = Endpoint(compose(handler, chain.onions), before=chain.before, after=chain.after)
+        endpoint = Endpoint(compose(handler, chain.onions), failed, before=chain.before, after=chain.after)
         # attach() gives the request a clean state each time, as a new one has.
         yield Case(
             "middleware",

@@ -75,12 +75,14 @@ def in_loop(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         finally:
             loop.stop()
 
-    asyncio.set_event_loop(loop)
     loop.call_soon(callback)
     try:
         loop.run_forever()
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     finally:
-        asyncio.set_event_loop(None)
         loop.close()
     if failure:
         raise failure[0]

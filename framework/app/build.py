@@ -25,6 +25,7 @@ from framework.http.response import Response
 from framework.middleware.chain import Chain, Layer, compose
 from framework.net.settings import ServerSettings
 from framework.routing import RouterBuilder, join, reverse
+from framework.routing.pattern import parse_host
 
 __all__ = ["build", "find_path"]
 
@@ -63,7 +64,8 @@ def _sections(
 def _configure(app: AppRecord, plugins: Sequence[Any], settings: Settings) -> None:
     """Hands the settings to the container and runs the plugins' setups, in the order of their needs."""
     app.errors.debug = app.debug
-    for name, kind in {"server": ServerSettings, **app.sections}.items():
+    app.container.value(ServerSettings, settings.section(ServerSettings))
+    for name, kind in app.sections.items():
         app.container.value(kind, settings.sections[name])
     for plugin in plugins:
         plugin.setup(PluginSetup(app, plugin.name), settings.sections[plugin.name])
@@ -86,9 +88,10 @@ class _Problems:
             self.graph += error.problems
 
     def raise_if_any(self) -> None:
-        for kind, problems in ((BindingError, self.binding), (GraphError, self.graph)):
-            if problems:
-                raise kind(list(dict.fromkeys(problems)))
+        kinds = [kind for kind, found in ((GraphError, self.graph), (BindingError, self.binding)) if found]
+        if kinds:
+            kind = kinds[0] if len(kinds) == 1 else SetupError
+            raise kind(list(dict.fromkeys(self.graph + self.binding)))
 
 
 class _Compiler:
@@ -145,17 +148,21 @@ class _Compiler:
         refills: list[Callable[[], None]],
     ) -> None:
         pattern = join(prefix, record.pattern) if prefix else record.pattern
-        parsed = builder.parse(pattern)
+        host = record.owner.host_pattern
+        path_types = {param.name: param.converter.type for param in builder.parse(pattern).params}
+        host_parameter = parse_host(host).name if host is not None else None
+        if host_parameter is not None:
+            path_types[host_parameter] = str
         options = record.options
         skipped = {id(one) for one in options.get("skip", ())}
         layers = [one for one in (*outer, *record.layers) if id(one.middleware) not in skipped]
         chain = Chain.of(layers)
 
-        def bound() -> Bound:
+        def compiled() -> Bound:
             return bind(
                 record.handler,
                 where=f"{','.join(record.methods)} {pattern}",
-                path_types={param.name: param.converter.type for param in parsed.params},
+                path_types=path_types,
                 container=app.container,
                 status=options.get("status", 200),
                 threaded=options.get("threaded", False),
@@ -163,8 +170,9 @@ class _Compiler:
                 namespace=record.namespace,
             )
 
+        bound = compiled()
         endpoint = Endpoint(
-            bound,
+            bound.call,
             app.errors.render,
             before=chain.before,
             after=chain.after,
@@ -173,23 +181,20 @@ class _Compiler:
             timeout=options.get("timeout", app.request_timeout),
         )
 
-        def fill() -> None:
-            _fill(endpoint, bound(), chain)
-
-        fill()
-        refills.append(fill)
+        _fill(endpoint, bound, chain)
+        refills.append(lambda: _fill(endpoint, compiled(), chain))
         builder.add(
             pattern,
             record.methods,
             endpoint,
-            host=record.owner.host_pattern,
+            host=host,
             name=options.get("name"),
         )
         self._listing.append(
             {
                 "methods": record.methods,
                 "pattern": pattern,
-                "host": record.owner.host_pattern,
+                "host": host,
                 "handler": f"{record.handler.__module__}.{record.handler.__qualname__}",
                 "layers": [one.name for one in sorted(layers, key=lambda one: one.phase)],
             }

@@ -1,19 +1,19 @@
-"""Typed events inside one process: whoever is interested in a class of events hears of each, none hides another.
+"""Typed events inside one process: who wants to hear of a class of events does, and no listener hides another.
 
-A bus belongs to one app and to one event loop; nothing here is shared between apps. Events are of any class; a
-listener for a class hears of its subclasses too. For more than one process there is the message queue.
+A bus belongs to one app and to one event loop; nothing here is shared between apps. Events are of any class;
+a listener for a class hears of its subclasses too. For more than one process there is the message queue.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isasyncgenfunction, isgeneratorfunction
 from types import TracebackType
 from typing import Any, TypeVar, cast, overload
 
-from framework.errors import DeadlineExceeded, ResourceError
+from framework.app.event_queue import EventQueue
+from framework.errors import DeadlineExceeded
 
 __all__ = ["ErrorHandler", "EventBus", "Listener", "Subscription"]
 
@@ -23,10 +23,10 @@ R = TypeVar("R")
 Listener = Callable[[E], object]
 """Called with the event. When it returns an awaitable, as a coroutine function does, the bus awaits that."""
 
-_Failures = list[tuple["Subscription", Exception]]
-
 ErrorHandler = Callable[[Exception, object, "Subscription"], None]
 """Called with a failure that nobody waits for, its event, and the subscription whose listener failed."""
+
+_Failures = list[tuple["Subscription", Exception]]
 
 
 class Subscription:
@@ -42,7 +42,7 @@ class Subscription:
         self.active = True
 
     def off(self) -> None:
-        """Ends it; harmless when it has ended. A delivery in progress that has not reached it leaves it out."""
+        """Ends it; harmless when it has ended. A delivery that has not reached the listener leaves it out."""
         self._bus.off(self)
 
     def __repr__(self) -> str:
@@ -58,8 +58,8 @@ class EventBus:
 
     Args:
         max_queued: how many posted events may wait for the worker.
-        listener_timeout: seconds that the worker waits for one async listener, None for no limit. ``emit`` sets
-            none: there the caller's own deadline holds.
+        listener_timeout: seconds that the worker waits for one async listener, None for no limit. ``emit``
+            sets none: there the caller's own deadline holds.
         stop_timeout: seconds in which ``stop`` delivers what is queued.
         on_error: told of the failures that no caller waits for; by default they are logged.
     """
@@ -72,29 +72,19 @@ class EventBus:
         stop_timeout: float = 10.0,
         on_error: ErrorHandler | None = None,
     ) -> None:
-        self.max_queued = max_queued
-        self.listener_timeout = listener_timeout
-        self.stop_timeout = stop_timeout
+        self._listener_timeout = listener_timeout
         self._on_error = on_error or _log
+        self._queue = EventQueue(self._deliver_queued, max_queued=max_queued, stop_timeout=stop_timeout)
         self._subscriptions: list[Subscription] = []
-        # The listeners of each class of events seen so far, base classes' included; emptied by every on and off.
+        # The listeners of each class of events seen so far, those to its bases included.
         self._audiences: dict[type, tuple[Subscription, ...]] = {}
-        self._queue: deque[object] = deque()
-        # Events that found the queue full, in order, each by the future on which its sender waits.
-        self._waiting: dict[asyncio.Future[None], object] = {}
-        self._worker: asyncio.Task[None] | None = None
-        self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._closed = False
-
-    # Registration
 
     @overload
     def on(self, event_type: type[E], listener: Listener[E]) -> Subscription: ...
     @overload
     def on(self, event_type: type[E]) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
     def on(self, event_type: type[E], listener: Listener[E] | None = None) -> Any:
-        """Calls ``listener`` with every event of the class; as ``@bus.on(EventType)`` it returns the function.
+        """Calls ``listener`` with every event of the class; ``@bus.on(EventType)`` returns the function.
 
         A listener registered while an event is being delivered hears of the next one.
 
@@ -108,7 +98,7 @@ class EventBus:
     @overload
     def once(self, event_type: type[E]) -> Callable[[Callable[[E], R]], Callable[[E], R]]: ...
     def once(self, event_type: type[E], listener: Listener[E] | None = None) -> Any:
-        """As ``on``, but for the first event only, even when several are emitted at once or the listener fails."""
+        """As ``on``, for one event only, even when several are emitted at once or the listener fails."""
         return self._register(event_type, listener, once=True)
 
     @overload
@@ -151,10 +141,8 @@ class EventBus:
             self._audiences[kind] = audience
         return audience
 
-    # Delivery now
-
     async def emit(self, event: object, *, raise_errors: bool = True) -> None:
-        """Delivers to every listener and waits for each; no listener's failure keeps the event from the next.
+        """Delivers to every listener and waits for each; no failure keeps the event from the next.
 
         Args:
             event: what happened.
@@ -166,14 +154,14 @@ class EventBus:
         """
         failures = await self._deliver(event, in_background=False)
         if failures:
-            self._settle(event, failures, raise_errors)
+            self._settle(event, failures, raise_errors=raise_errors)
 
     def emit_nowait(self, event: object, *, raise_errors: bool = True) -> None:
         """As ``emit``, without a coroutine, for events whose listeners are plain functions.
 
         Raises:
-            ExceptionGroup: what the listeners raised, after all of them have run. A coroutine function does not
-                run; it counts as a listener that raised TypeError.
+            ExceptionGroup: what the listeners raised, after all of them have run. A coroutine function does
+                not run; it counts as a listener that raised TypeError.
         """
         failures: _Failures = []
         for each in self._audience(type(event)):
@@ -187,7 +175,7 @@ class EventBus:
                 except Exception as error:
                     failures.append((each, error))
         if failures:
-            self._settle(event, failures, raise_errors)
+            self._settle(event, failures, raise_errors=raise_errors)
 
     async def _deliver(self, event: object, *, in_background: bool) -> _Failures:
         failures: _Failures = []
@@ -209,37 +197,33 @@ class EventBus:
                         failures.append((each, _cancelled(each, error)))
         except BaseException:
             # The cancellation goes on to the caller; what failed before it must not vanish behind it.
-            for each, error in failures:
-                self._report(error, event, each)
+            self._settle(event, failures, raise_errors=False)
             raise
         return failures
 
     async def _within_deadline(self, result: Awaitable[object], subscription: Subscription) -> None:
+        deadline = asyncio.timeout(self._listener_timeout)
         try:
-            async with asyncio.timeout(self.listener_timeout) as deadline:
+            async with deadline:
                 await result
         except TimeoutError:
-            if self.listener_timeout is None or not deadline.expired():
+            if not deadline.expired():
                 raise
-            raise DeadlineExceeded(f"{subscription!r}", self.listener_timeout) from None
+            raise DeadlineExceeded(f"{subscription!r}", self._listener_timeout or 0.0) from None
 
-    def _settle(self, event: object, failures: _Failures, raise_errors: bool) -> None:
+    async def _deliver_queued(self, event: object) -> None:
+        self._settle(event, await self._deliver(event, in_background=True), raise_errors=False)
+
+    def _settle(self, event: object, failures: _Failures, *, raise_errors: bool) -> None:
         if raise_errors:
-            count = f"{len(failures)} listener{'s' if len(failures) > 1 else ''}"
-            raise ExceptionGroup(
-                f"{count} of {type(event).__name__} failed", [error for _, error in failures]
-            )
+            message = f"listeners of {type(event).__name__} failed"
+            raise ExceptionGroup(message, [error for _, error in failures])
         for each, error in failures:
-            self._report(error, event, each)
-
-    def _report(self, error: Exception, event: object, subscription: Subscription) -> None:
-        try:
-            self._on_error(error, event, subscription)
-        except Exception as broken:
-            _log(error, event, subscription)
-            _log(broken, event, subscription)
-
-    # Delivery later
+            try:
+                self._on_error(error, event, each)
+            except Exception as broken:
+                _log(error, event, each)
+                _log(broken, event, each)
 
     def post(self, event: object) -> None:
         """Queues the event for the background worker, which delivers in the order of posting.
@@ -249,46 +233,26 @@ class EventBus:
         Raises:
             ResourceError: the queue is full, or the bus is stopped.
         """
-        self._check_open()
-        if len(self._queue) >= self.max_queued:
-            raise ResourceError(f"the queue of the event bus is full ({self.max_queued} events)")
-        self._queue.append(event)
-        self._wake.set()
-        self._idle.clear()
+        self._queue.post(event)
 
     async def put(self, event: object, *, timeout: float | None = None) -> None:
         """As ``post``, but waits while the queue is full; senders get their turn in the order they came.
 
-        A put that is cancelled just after its event got its place is cancelled, and the event is delivered.
+        A put that is cancelled just after its event got a place is cancelled, and the event is delivered.
 
         Args:
             event: what happened.
             timeout: seconds to wait for a place, None for no limit.
 
         Raises:
-            ResourceError: the bus is stopped, or stops meanwhile; or a listener of a queued event is the sender and
-                the queue is full, so that it would wait for itself.
+            ResourceError: the bus is stopped, or stops meanwhile; or the queue is full and the sender is a
+                listener of a queued event, which would wait for itself.
             DeadlineExceeded: no place within the timeout; the event is not queued.
         """
-        if len(self._queue) < self.max_queued or asyncio.current_task() is self._worker:
-            self.post(event)
-            return
-        self._check_open()
-        place = asyncio.get_running_loop().create_future()
-        self._waiting[place] = event
-        try:
-            async with asyncio.timeout(timeout) as deadline:
-                await place
-        except TimeoutError:
-            if timeout is None or not deadline.expired():
-                raise
-            if place.cancelled():
-                raise DeadlineExceeded("a place in the queue of the event bus", timeout) from None
-        finally:
-            self._waiting.pop(place, None)
+        await self._queue.put(event, timeout)
 
     async def drain(self, timeout: float | None = None) -> None:
-        """Waits until every posted event is delivered, those included that listeners post meanwhile.
+        """Waits until every queued event is delivered, those included that listeners post meanwhile.
 
         Args:
             timeout: seconds, None for no limit.
@@ -298,17 +262,7 @@ class EventBus:
             ResourceError: events are queued and no worker runs.
             RuntimeError: called by a listener of a queued event, which would wait for itself.
         """
-        self._not_by_worker("drain")
-        if self._worker is None:
-            if self._queue:
-                raise ResourceError("the event bus is not running, and events are queued")
-            return
-        try:
-            async with asyncio.timeout(timeout):
-                await self._idle.wait()
-        except TimeoutError:
-            count = len(self._queue) + len(self._waiting) + 1
-            raise DeadlineExceeded(f"delivery of {count} posted events", timeout or 0.0) from None
+        await self._queue.drain(timeout)
 
     async def start(self) -> None:
         """Starts the worker, in the running loop; what was posted before is delivered now.
@@ -316,36 +270,16 @@ class EventBus:
         Raises:
             RuntimeError: it is running.
         """
-        if self._worker is not None:
-            raise RuntimeError("the event bus is already running")
-        self._closed = False
-        # An asyncio.Event belongs to the first loop that waits on it, and a bus may be started again in another.
-        self._wake, self._idle = asyncio.Event(), asyncio.Event()
-        self._wake.set()
-        self._worker = asyncio.get_running_loop().create_task(self._work(), name="event bus")
+        self._queue.start()
 
     async def stop(self) -> None:
         """Delivers what is queued and ends the worker; only listeners may still post meanwhile.
 
         Raises:
-            DeadlineExceeded: events were left after ``stop_timeout``, or a listener did not end; they are dropped.
+            DeadlineExceeded: events were left after ``stop_timeout``; they are dropped.
             RuntimeError: called by a listener of a queued event, which would wait for itself.
         """
-        self._not_by_worker("stop")
-        worker = self._worker
-        self._closed = True
-        if worker is None:
-            return
-        try:
-            await self.drain(self.stop_timeout)
-        finally:
-            worker.cancel()
-            self._worker = None
-            self._queue.clear()
-            for place in self._waiting:
-                if not place.done():
-                    place.set_exception(ResourceError("the event bus is stopped"))
-            await asyncio.wait([worker], timeout=self.stop_timeout)
+        await self._queue.stop()
 
     async def __aenter__(self) -> EventBus:
         await self.start()
@@ -355,33 +289,6 @@ class EventBus:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
-
-    async def _work(self) -> None:
-        while True:
-            while self._queue:
-                event = self._queue.popleft()
-                self._admit()
-                for each, error in await self._deliver(event, in_background=True):
-                    self._report(error, event, each)
-            self._idle.set()
-            self._wake.clear()
-            await self._wake.wait()
-
-    def _admit(self) -> None:
-        """Gives the place that came free to the sender who has waited longest, before any other can take it."""
-        for place in self._waiting:
-            if not place.done():
-                self._queue.append(self._waiting.pop(place))
-                place.set_result(None)
-                return
-
-    def _check_open(self) -> None:
-        if self._closed and (self._worker is None or asyncio.current_task() is not self._worker):
-            raise ResourceError("the event bus is stopped")
-
-    def _not_by_worker(self, what: str) -> None:
-        if self._worker is not None and asyncio.current_task() is self._worker:
-            raise RuntimeError(f"a listener of a posted event cannot {what} the bus that waits for it")
 
 
 def _asked_to_end() -> bool:

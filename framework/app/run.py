@@ -30,7 +30,7 @@ async def serve(runtime: Runtime, *, out: TextIO | None = None) -> None:
         server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready)
         await server.start()
         for url in server.urls:
-            print(f"serving {url}  (HTTP leaves: {TWIN})", file=out or sys.stderr, flush=True)
+            (out or sys.stderr).write(f"serving {url}  (HTTP leaves: {TWIN})\n")
         await server.run()
 
 
@@ -49,5 +49,5 @@ def run(
         run_loop(serve(runtime))
     except SetupError as error:
         for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
+            sys.stderr.write(f"error: {problem}\n")
         raise SystemExit(2) from None

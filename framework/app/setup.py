@@ -1,4 +1,4 @@
-"""What a plugin's ``setup`` is given: it only records, and whatever it records belongs to the app it is installed in."""
+"""What a plugin's ``setup`` is given: it only records, and what it records belongs to the app it is in."""
 
 from __future__ import annotations
 

@@ -63,10 +63,9 @@ def check_all(graph: Graph, needs: Iterable[Need]) -> None:
         for key in need.given:
             given[key] = min(need.scope, given.get(key, need.scope))
     everywhere = frozenset({Scope.CONNECTION, Scope.REQUEST})
-    for provider in graph.providers.values():
-        scope = min(provider.scope, Scope.REQUEST)
+    for scope in (Scope.APP, Scope.CONNECTION, Scope.REQUEST):
         walk = _Walk(View(graph, scope, given, connection=True, trusted=everywhere), "")
-        walk.follow([provider.key])
+        walk.follow(key for key, one in graph.providers.items() if min(one.scope, Scope.REQUEST) is scope)
         found |= {identity: text for identity, text in walk.problems.items() if identity not in found}
     _raise([*graph.problems, *found.values()])
 

@@ -176,6 +176,8 @@ class _Reading:
 def _code(target: Any) -> Any:
     """What carries the annotations: a class's initialiser, an instance's ``__call__``, or the thing as is."""
     if inspect.isclass(target):
+        if hasattr(target, "_field_defaults"):
+            return target  # a named tuple's constructor has lost its module
         own = (function for function in (target.__init__, target.__new__) if inspect.isfunction(function))
         return next(own, target)
     return target if inspect.isroutine(target) else type(target).__call__

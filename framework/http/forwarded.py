@@ -6,9 +6,8 @@ trusted. The first address that is not trusted is the client; what stands left o
 invention.
 
 Nobody is trusted unless configured. What is not understood ends the walk, and the last address known stays
-the
-client: a malformed, empty, obfuscated or "unknown" entry can hide a client behind its proxy, never behind
-another.
+the client: a malformed, empty, obfuscated or "unknown" entry hides a client behind its proxy, never behind
+another client.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 
 class StateKey(Generic[T]):
-    """A typed name for a value carried with the request: ``USER = StateKey[User]("user")``; ``request[USER] = user``."""
+    """A typed name for a value carried with the request: ``USER = StateKey[User]("user")``, ``request[USER] = u``."""
 
     __slots__ = ("name",)
 
@@ -81,7 +81,6 @@ class Request(RequestHead):
     """
 
     __slots__ = (
-        "received",
         "_cookies",
         "_headers",
         "_id",
@@ -94,6 +93,7 @@ class Request(RequestHead):
         "endpoint",
         "exchange",
         "params",
+        "received",
     )
 
     received: bytes | None

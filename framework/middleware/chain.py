@@ -60,7 +60,9 @@ def layer(middleware: Middleware | Hooks, phase: Phase = Phase.POLICY) -> Layer:
     if isinstance(middleware, type):
         raise SetupError(f"middleware {middleware.__qualname__} is a class; install an instance of it")
     if not isinstance(middleware, Hooks) and not callable(middleware):
-        raise SetupError(f"{middleware!r} is no middleware: neither Hooks nor a callable that takes a handler")
+        raise SetupError(
+            f"{middleware!r} is no middleware: neither Hooks nor a callable that takes a handler"
+        )
     return Layer(phase, middleware)
 
 

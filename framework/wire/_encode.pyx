@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, nonecheck=False
-"""The compiled leaf of HTTP/1.1 that writes: one allocation for a whole response. ``_pure_encode.py`` is the twin."""
+"""The compiled leaf that writes: one allocation for a whole response. ``_pure_encode.py`` is the twin."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t
@@ -13,8 +13,8 @@ from framework.errors import LocalProtocolError
 def encode_fields(list pairs not None):
     """Field lines of (name, value) pairs, each ended by CRLF.
 
-    Raises LocalProtocolError where a name is no token, or a value holds a control character (CR, LF and NUL among
-    them) or one past ISO-8859-1.
+    Raises LocalProtocolError where a name is no token, or a value holds a control character (CR, LF and NUL
+    among them) or one past ISO-8859-1.
     """
     return lines(pairs, False)
 
@@ -62,11 +62,13 @@ cdef tuple field_bytes(object pair):
     return name, value
 
 
-def encode_response(bytes prefix not None, list pairs not None, bytes body not None, bytes tail not None, bint with_body):
-    """One buffer: ``prefix`` (status line and fixed fields), Content-Length, ``pairs``, ``tail`` (date, connection and
-    the empty line), and the body unless ``with_body`` is false.
+def encode_response(
+    bytes prefix not None, list pairs, bytes body not None, bytes tail not None, bint with_body
+):
+    """One buffer: ``prefix`` (status line and fixed fields), Content-Length, ``pairs``, ``tail`` (date,
+    connection, empty line), and the body unless ``with_body`` is false. ``pairs`` may be None.
 
-    Raises LocalProtocolError as encode_fields does, and for a Content-Length or Transfer-Encoding among the pairs.
+    Raises LocalProtocolError as encode_fields does, and for a second framing field among the pairs.
     """
     cdef bytes extra = lines(pairs, True) if pairs else b""
     cdef Py_ssize_t n = PyBytes_GET_SIZE(body)
@@ -79,8 +81,9 @@ def encode_response(bytes prefix not None, list pairs not None, bytes body not N
         rest //= 10
         if rest == 0:
             break
-    cdef Py_ssize_t head = PyBytes_GET_SIZE(prefix) + 16 + used + 2 + PyBytes_GET_SIZE(extra) + PyBytes_GET_SIZE(tail)
-    cdef bytes out = PyBytes_FromStringAndSize(NULL, head + (n if with_body else 0))
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(prefix) + 16 + used + 2 + PyBytes_GET_SIZE(extra)
+    size += PyBytes_GET_SIZE(tail) + (n if with_body else 0)
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, size)
     cdef char* w = PyBytes_AS_STRING(out)
     w = put(w, PyBytes_AS_STRING(prefix), PyBytes_GET_SIZE(prefix))
     w = put(w, b"content-length: ", 16)

@@ -1,6 +1,6 @@
-"""The bytes of HTTP/1.1 (RFC 9110 section 5.6, RFC 9112, RFC 3986): classes of bytes and small checks, all inlined.
+"""The bytes of HTTP/1.1 (RFC 9110 section 5.6, RFC 9112, RFC 3986): classes and small checks, all inlined.
 
-This file knows no Python object. ``_pure_grammar.py`` says the same in regular expressions; tests hold the two equal.
+This file knows no Python object. ``_pure_grammar.py`` says the same in regular expressions.
 """
 
 from libc.stdint cimport uint8_t
@@ -125,7 +125,7 @@ cdef inline bint is_ipv4(const uint8_t* p, const uint8_t* end) noexcept:
 
 
 cdef inline bint is_ipv6(const uint8_t* p, const uint8_t* end) noexcept:
-    """Eight groups of up to four hex digits, one run of them left out as "::", the last two perhaps as IPv4."""
+    """Eight groups of up to four hex digits, a run of them left out as "::", the last two perhaps as IPv4."""
     cdef const uint8_t* start
     cdef int groups = 0
     cdef bint gap = False
@@ -156,7 +156,7 @@ cdef inline bint is_ipv6(const uint8_t* p, const uint8_t* end) noexcept:
 
 
 cdef inline bint is_authority(const uint8_t* p, const uint8_t* end) noexcept:
-    """uri-host [ ":" port ] (RFC 9110 section 7.2); the host may be empty, an IP literal needs its brackets."""
+    """uri-host [ ":" port ] (RFC 9110 section 7.2): perhaps empty; an IP literal stands in brackets."""
     cdef const uint8_t* start
     if p < end and p[0] == b"[":
         p += 1

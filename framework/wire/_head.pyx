@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, nonecheck=False
+# cython: auto_pickle=False
 """The compiled leaf that reads field blocks: one C pass, the same for requests and responses.
 
-``_pure_exact.py`` is the twin; the property tests hold the two equal, to the fault that is reported first, for any
-bytes. Grammar: RFC 9112 sections 5 and 6, RFC 9110 section 5. No whitespace other than SP and HTAB is ever skipped, no
+``_pure_exact.py`` is the twin; the property tests hold the two equal for any bytes, to the first fault found.
+Grammar: RFC 9112 sections 5 and 6, RFC 9110 section 5. No whitespace other than SP and HTAB is ever skipped, no
 number is read but ASCII digits.
 """
 
@@ -48,7 +49,7 @@ cdef class Limits:
 
 
 cdef class Head:
-    """What the field block of any message says about its framing; the fields themselves stay bytes until asked for."""
+    """What the field block of any message says about its framing; its fields stay bytes until asked for."""
 
     def fields(self):
         """All field lines in order as (lower-case name, value), values decoded as ISO-8859-1."""
@@ -87,7 +88,7 @@ cdef class Head:
     cdef const uint8_t* scan(
         self, const uint8_t* p, const uint8_t* end, Py_ssize_t max_fields, bint request
     ) except? NULL:
-        """Takes up the field lines from ``p`` to the empty line and returns what follows; NULL when the bytes end."""
+        """Takes up field lines to the empty line and over it; returns what follows, NULL when the bytes end."""
         cdef const uint8_t* block = p
         cdef const uint8_t* name
         cdef const uint8_t* value
@@ -164,7 +165,7 @@ cdef class Head:
         return 0
 
     cdef int take_length(self, const uint8_t* p, const uint8_t* end) except -1:
-        """One number of ASCII digits; neither a list nor a second field, equal or not (RFC 9112 section 6.3)."""
+        """One number of ASCII digits; no list, no second field, even if equal (RFC 9112 section 6.3)."""
         cdef int64_t total = 0
         cdef bint huge = False
         if self.content_length >= 0:
@@ -206,7 +207,7 @@ cdef class Head:
         return 0
 
     cdef int take_codings(self, const uint8_t* p, const uint8_t* end) except -1:
-        """Transfer codings in order, over all lines; "chunked" may stand once and last (RFC 9112 section 6.1)."""
+        """Codings in order, over all lines; "chunked" may stand once and last (RFC 9112 section 6.1)."""
         cdef const uint8_t* comma
         cdef Py_ssize_t size
         self.coded = True
@@ -231,7 +232,10 @@ cdef class Head:
             p = comma + 1
 
     cdef int settle(self, bint request) except -1:
-        """What only the whole block can tell. A response whose last coding is not chunked ends with its connection."""
+        """What only the whole block can tell.
+
+        A response whose last coding is not chunked ends with its connection (RFC 9112 section 6.3).
+        """
         if self.coded:
             if request and not self.chunked:
                 fault("a transfer coding other than chunked comes last")

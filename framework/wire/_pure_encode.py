@@ -18,10 +18,10 @@ def encode_fields(pairs: list[tuple[str, str]]) -> bytes:
 
 
 def encode_response(
-    prefix: bytes, pairs: list[tuple[str, str]], body: bytes, tail: bytes, with_body: bool
+    prefix: bytes, pairs: list[tuple[str, str]] | None, body: bytes, tail: bytes, with_body: bool
 ) -> bytes:
     """One buffer: ``prefix`` (status line and fixed fields), Content-Length, ``pairs``, ``tail`` (date,
-    connection, empty line), and the body unless ``with_body`` is false.
+    connection, empty line), and the body unless ``with_body`` is false. ``pairs`` may be None.
 
     Raises LocalProtocolError as encode_fields does, and for a second framing field among the pairs.
     """

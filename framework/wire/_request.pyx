@@ -1,5 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, nonecheck=False
-"""The compiled leaf that reads request lines (RFC 9112 sections 2.2 and 3). ``_pure_exact.py`` is the twin."""
+# cython: auto_pickle=False
+"""The compiled leaf that reads request lines (RFC 9112 sections 2 and 3). ``_pure_exact.py`` is the twin."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeASCII
@@ -14,7 +15,7 @@ cdef class RequestHead(Head):
     """A request line and its field block. ``plain_path``: the path is canonical as it stands."""
 
     cdef int take_target(self, const uint8_t* p, const uint8_t* end) except -1:
-        """Tells the four forms apart (RFC 9112 section 3.2) and splits path and query; a fragment is dropped."""
+        """Tells the four forms apart (RFC 9112 section 3.2); splits path and query, drops a fragment."""
         self.target = PyUnicode_DecodeASCII(<const char*>p, end - p, NULL)
         self.query_string = ""
         if self.method == "CONNECT":

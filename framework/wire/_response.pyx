@@ -1,4 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, nonecheck=False
+# cython: auto_pickle=False
 """The compiled leaf that reads status lines (RFC 9112 section 4). ``_pure_exact.py`` is the twin."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -19,9 +20,9 @@ cdef class ResponseHead(Head):
 
 
 def parse_response(bytes data not None, Py_ssize_t start, Limits limits not None):
-    """Parses the response head that begins at ``start`` of ``data`` into a ResponseHead; None while incomplete.
+    """Parses the response head that begins at ``start`` of ``data``; None while it is incomplete.
 
-    Raises RemoteProtocolError, always with status 502: it is our peer upstream that is at fault, not the client.
+    Raises RemoteProtocolError, always with status 502: the fault lies upstream, not with the client.
     """
     cdef const uint8_t* base = <const uint8_t*>PyBytes_AS_STRING(data)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(data)

@@ -19,6 +19,8 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 MAX_CHUNK_LINE: Final = 4096
 MAX_EXCESS: Final = 16384
 
+MANY_PIECES: Final = 16
+
 # What has to be known before the body is read, so that it means nothing behind it (RFC 9110 section 6.5.1).
 FORBIDDEN_TRAILERS: Final = frozenset(
     {
@@ -92,7 +94,7 @@ class ChunkedDecoder:
         self.trailers: list[tuple[str, str]] = []
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Returns the payload in ``data``, in pieces; a piece that is all of ``data`` is not copied.
+        """Returns the payload in ``data``, in a few pieces; one that is all of ``data`` is not copied.
 
         Raises RemoteProtocolError (400, or 431 for too many trailers), again on every later call; and
         LocalProtocolError when the body was complete already.
@@ -101,7 +103,8 @@ class ChunkedDecoder:
         at = 0
         while at < len(data):
             at = self._step(self, data, at, pieces)
-        return pieces
+        # Each piece is an object with a cost of its own, which a peer must not choose.
+        return pieces if len(pieces) < MANY_PIECES else [b"".join(pieces)]
 
     # Each state takes bytes from a position on, at least one, and returns the position of the first it left.
 

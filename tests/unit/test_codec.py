@@ -92,9 +92,7 @@ def _circle() -> list[Any]:
     return circle
 
 
-@pytest.mark.parametrize(
-    "value", [object(), {"a": object()}, "\ud800", Note("\ud800"), _circle(), {None: 1}]
-)
+@pytest.mark.parametrize("value", [object(), {"a": object()}, "\ud800", Note("\ud800"), _circle(), {None: 1}])
 def test_what_has_no_json_form_is_a_codec_error(value: Any) -> None:
     with pytest.raises(CodecError, match="not encodable as JSON"):
         encode_json(value)

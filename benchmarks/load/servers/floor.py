@@ -1,6 +1,6 @@
-"""The floor: constant bytes for every read. What one read and one write per request cost on this machine, no more.
+"""The floor: constant bytes for every read. What one read and one write cost on this machine, no more.
 
-The first request of a connection chooses the answer and replaces the protocol, so that the measured path parses nothing.
+The first request of a connection chooses the answer and replaces the protocol: what follows parses nothing.
 """
 
 from __future__ import annotations

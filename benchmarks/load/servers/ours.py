@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from benchmarks.load import orders, work
 from benchmarks.load.orders import Order, Receipt
-from framework import App, Handler, Hooks, Request, Response, ServerSettings, run
+from framework import App, Handler, Hooks, Request, Response, run
 
 
 class CountMethods(Hooks):
@@ -80,12 +80,10 @@ def application(routes: int, onions: int) -> App:
 
 if __name__ == "__main__":
     settings = work.settings()
-    run(
-        application(settings.routes, settings.onions),
-        ServerSettings(
-            host=work.HOST,
-            port=settings.port,
-            backlog=4096,
-            keep_alive_timeout=work.KEEP_ALIVE_SECONDS,
-        ),
-    )
+    server = {
+        "server.host": work.HOST,
+        "server.port": settings.port,
+        "server.backlog": 4096,
+        "server.keep_alive_timeout": work.KEEP_ALIVE_SECONDS,
+    }
+    run(application(settings.routes, settings.onions), overrides=server)

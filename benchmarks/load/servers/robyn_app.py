@@ -1,4 +1,4 @@
-"""Robyn; the order is decoded by msgspec. It has hooks, not onions: it takes one pair, so five are not asked of it."""
+"""Robyn; the order is decoded by msgspec. It takes one pair of hooks, so five layers are not asked of it."""
 
 from __future__ import annotations
 

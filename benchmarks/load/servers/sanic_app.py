@@ -1,4 +1,4 @@
-"""Sanic on its own server; the order is decoded by msgspec. It has hooks, not onions: five pairs stand for them."""
+"""Sanic on its own server; the order is decoded by msgspec. Pairs of its hooks stand for onions."""
 
 from __future__ import annotations
 

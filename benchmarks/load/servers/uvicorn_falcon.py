@@ -1,4 +1,4 @@
-"""uvicorn + Falcon's ASGI application; the order is decoded by msgspec. Its middlewares are hooks, five pairs of them."""
+"""uvicorn + Falcon (ASGI); the order is decoded by msgspec. Pairs of its hooks stand for onions."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any
 class Saboteur:
     """Makes a task and cancels it at the k-th suspension of it or of any task made while it runs.
 
-    The loop's task factory is replaced meanwhile, so that the suspensions of clean-ups in tasks of their own count.
+    The loop's task factory is replaced meanwhile, so that clean-ups in tasks of their own count too.
     """
 
     def __init__(self, k: int) -> None:
@@ -32,17 +32,15 @@ class Saboteur:
         (task,) = done
         return asyncio.CancelledError() if task.cancelled() else task.exception()
 
-    def _make(
-        self, loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any] | Generator[Any, None, Any], **options: Any
-    ) -> asyncio.Task[Any]:
+    def _make(self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
         return asyncio.Task(self._step(work), loop=loop, **options)
 
     @coroutine
     def _step(self, work: Any) -> Generator[Any, Any, Any]:
-        resume: Callable[[], Any] = lambda: work.send(None)  # noqa: E731 - rebound below
+        error: BaseException | None = None
         while True:
             try:
-                signal = resume()
+                signal = work.send(None) if error is None else work.throw(error)
             except StopIteration as stop:
                 return stop.value
             self.seen += 1
@@ -50,10 +48,9 @@ class Saboteur:
                 self.victim.cancel()
             try:
                 yield signal
-            except BaseException as error:
-                resume = lambda error=error: work.throw(error)  # noqa: E731
-            else:
-                resume = lambda: work.send(None)  # noqa: E731
+                error = None
+            except BaseException as thrown:
+                error = thrown
 
 
 async def cancel_at_every_suspension(

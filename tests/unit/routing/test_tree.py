@@ -32,11 +32,11 @@ class CountingNodes(dict[str, Any]):
 def test_the_number_of_routes_does_not_count(path: str) -> None:
     asked: list[int] = []
     for size in (30, 600):
-        section = section_of("/users/{id:int}", *(f"/thing{i}/{{id:int}}" for i in range(size)))
+        section = section_of("/users/{id:int}", *(f"/thing{i:03}/{{id:int}}" for i in range(size)))
         nodes = section.nodes = CountingNodes(section.nodes)
         walk(section, path)
         asked.append(nodes.asked)
-    assert asked[0] == asked[1] <= 3
+    assert asked[0] == asked[1] <= path.count("/")
 
 
 def test_a_long_path_costs_no_more_than_a_short_one() -> None:

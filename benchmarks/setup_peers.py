@@ -1,0 +1,68 @@
+"""Installs the peers: an environment of their own for Python, ``node_modules`` for node.
+
+Each peer of ``peers.txt`` is installed by itself, against the versions of all others, so that one which does
+not build here leaves the rest in place; the benchmarks report it as absent. Uses pip and npm as they are set
+up on this machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ENVIRONMENT = HERE.parent / ".venv-bench"
+PEERS = HERE / "peers.txt"
+
+
+def requirements(text: str) -> list[str]:
+    """The pins of a requirements file, without comments and empty lines."""
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def install_peers(python: Path) -> list[str]:
+    """Returns the requirements that could not be installed."""
+    failed = []
+    for requirement in requirements(PEERS.read_text()):
+        say(f"{requirement}")
+        command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+        done = subprocess.run([*command, "-c", str(PEERS), requirement], check=False)
+        if done.returncode != 0:
+            failed.append(requirement)
+    return failed
+
+
+def install_node_packages() -> str | None:
+    """Returns why node's peers are missing, or None."""
+    if shutil.which("npm") is None:
+        return "npm is not installed"
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--silent"]
+    done = subprocess.run(command, cwd=HERE / "load", check=False)
+    return None if done.returncode == 0 else "npm failed"
+
+
+def say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+
+
+def main() -> int:
+    python = ENVIRONMENT / "bin" / "python"
+    if not python.exists():
+        venv.create(ENVIRONMENT, with_pip=True)
+    failed = install_peers(python)
+    for requirement in failed:
+        say(f"absent: {requirement} did not install")
+    if reason := install_node_packages():
+        say(f"absent: node's peers, {reason}")
+    for program in ("wrk", "nginx"):
+        if shutil.which(program) is None:
+            say(f"absent: {program}, a package of the system")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
