@@ -96,7 +96,7 @@ class _Object(Node):
     def has_unknown(self, value: Any) -> bool:
         if not value.keys() <= self.fields.keys():
             return True
-        return any([node.has_unknown(value[name]) for name, node in self.inner if name in value])
+        return any(name in value and node.has_unknown(value[name]) for name, node in self.inner)
 
 
 class _Map(Node):

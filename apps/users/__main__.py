@@ -1,4 +1,4 @@
-"""``python -m apps.users [settings.toml ...]``: serve the users app, on 127.0.0.1:8000 unless told otherwise."""
+"""``python -m apps.users [settings.toml ...]``: serve the users app, by default on 127.0.0.1:8000."""
 
 from __future__ import annotations
 

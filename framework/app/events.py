@@ -1,4 +1,4 @@
-"""Typed events inside one process: who wants to hear of a class of events does, and no listener hides another.
+"""Typed events inside one process: who wants to hear of a class of events does; no listener hides another.
 
 A bus belongs to one app and to one event loop; nothing here is shared between apps. Events are of any class;
 a listener for a class hears of its subclasses too. For more than one process there is the message queue.

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, TypeGuard, cast, runtime_checkable
 
 from framework.errors import DeadlineExceeded, SetupError
 
@@ -192,22 +192,26 @@ def _cancels() -> int:
 def _fault(lifespan: Any) -> str:
     if iscoroutinefunction(lifespan):
         return f"lifespan {_name(lifespan)} is a coroutine function: it lacks the yield between start and end"
-    if isinstance(lifespan, AbstractAsyncContextManager | StartStop) or callable(lifespan):
+    if _is_manager(lifespan) or isinstance(lifespan, StartStop) or callable(lifespan):
         return ""
     return f"{_name(lifespan)} is no lifespan"
 
 
+def _is_manager(subject: object) -> TypeGuard[_Manager]:
+    return isinstance(subject, AbstractAsyncContextManager)
+
+
 def _manager(lifespan: Lifespan, app: Any) -> _Manager:
-    if isinstance(lifespan, AbstractAsyncContextManager):
-        return cast("Any", lifespan)
+    if _is_manager(lifespan):
+        return lifespan
     # A class has the methods of its instances, but is called for one.
     if isinstance(lifespan, StartStop) and not isinstance(lifespan, type):
         return _started(lifespan)
     made: object = cast("Callable[[Any], Any]", lifespan)(app)
     if isinstance(made, AsyncGenerator):
         return asynccontextmanager(lambda: cast("AsyncGenerator[Any, None]", made))()
-    if isinstance(made, AbstractAsyncContextManager):
-        return cast("Any", made)
+    if _is_manager(made):
+        return made
     if isinstance(made, StartStop):
         return _started(made)
     raise SetupError(f"lifespan {_name(lifespan)} returned {type(made).__name__}, which cannot be entered")

@@ -36,7 +36,8 @@ class Container:
 
         Args:
             factory: a class, a function, a coroutine function, or a generator function (also asynchronous)
-                that yields the object once and cleans up after the yield. Its parameters are provided.
+                that yields the object once and cleans up after the yield, in a ``finally``: the exception
+                that ends the scope is raised at the yield. The parameters are provided in turn.
             scope: how long one object is shared.
             provides: the key, where the annotation is missing or too narrow.
         """

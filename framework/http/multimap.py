@@ -66,8 +66,6 @@ class MultiMap:
     def __eq__(self, other: object) -> bool:
         return list(self.items()) == list(other.items()) if isinstance(other, type(self)) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         # Names only: values are passwords and tokens as often as not, and a repr ends in a log.
         return f"<{type(self).__name__} {', '.join(self)}>"

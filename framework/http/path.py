@@ -70,6 +70,6 @@ def _resolve(path: str) -> str:
             kept.pop()
         elif segment not in ("", "."):
             kept.append(segment)
-    if kept and segments[-1] in ("", ".", ".."):
+    if segments[-1] in ("", ".", ".."):
         kept.append("")
     return "/" + "/".join(kept)

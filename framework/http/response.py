@@ -91,9 +91,11 @@ class Response:
             ),
         )
 
-    def delete_cookie(self, name: str, *, domain: str | None = None, path: str | None = "/") -> None:
-        """Tells the browser to forget the cookie: the same name, domain and path it was set with."""
-        self.set_cookie(name, "", max_age=0, domain=domain, path=path)
+    def delete_cookie(
+        self, name: str, *, domain: str | None = None, path: str | None = "/", secure: bool = False
+    ) -> None:
+        """Tells the browser to forget the cookie: the same name, domain, path and ``secure`` it was set with."""
+        self.set_cookie(name, "", max_age=0, domain=domain, path=path, secure=secure)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.status}, {self.media_type!r})"

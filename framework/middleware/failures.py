@@ -15,6 +15,7 @@ from framework.http.response import Response
 __all__ = ["ErrorMap", "Renderer"]
 
 E = TypeVar("E", bound=BaseException)
+_MEMBERS: Final = frozenset({"status", "title", "detail", "type", "instance"})
 _LOG: Final = logging.getLogger("framework.error")
 Renderer: TypeAlias = Callable[[Request, E], Response]
 
@@ -81,7 +82,7 @@ def _problem(status: int, detail: str | None, **extensions: Any) -> Response:
 
 
 def _http_error(request: Request, error: HTTPError) -> Response:
-    extensions = dict(error.extensions)
+    extensions = {name: value for name, value in error.extensions.items() if name not in _MEMBERS}
     if error.status >= 500:
         extensions.setdefault("request_id", request.id)
     body = problem(error.status, detail=error.detail, type=error.type, **extensions)

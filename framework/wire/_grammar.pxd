@@ -138,7 +138,7 @@ cdef inline bint is_ipv6(const uint8_t* p, const uint8_t* end) noexcept:
             p += 1
         if p < end and p[0] == b".":
             groups += 2
-            return is_ipv4(start, end) and (groups == 8 or (gap and groups < 8))
+            return is_ipv4(start, end) and (groups < 8 if gap else groups == 8)
         if p == start or p - start > 4:
             return False
         groups += 1
@@ -152,7 +152,7 @@ cdef inline bint is_ipv6(const uint8_t* p, const uint8_t* end) noexcept:
                 return False
             gap = True
             p += 1
-    return groups == 8 or (gap and groups < 8)
+    return groups < 8 if gap else groups == 8
 
 
 cdef inline bint is_authority(const uint8_t* p, const uint8_t* end) noexcept:

@@ -3,8 +3,8 @@
 """The compiled leaf that reads field blocks: one C pass, the same for requests and responses.
 
 ``_pure_exact.py`` is the twin; the property tests hold the two equal for any bytes, to the first fault found.
-Grammar: RFC 9112 sections 5 and 6, RFC 9110 section 5. No whitespace other than SP and HTAB is ever skipped, no
-number is read but ASCII digits.
+Grammar: RFC 9112 sections 5 and 6, RFC 9110 section 5. No whitespace but SP and HTAB is ever skipped, and only
+ASCII digits are read as a number.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -88,7 +88,7 @@ cdef class Head:
     cdef const uint8_t* scan(
         self, const uint8_t* p, const uint8_t* end, Py_ssize_t max_fields, bint request
     ) except? NULL:
-        """Takes up field lines to the empty line and over it; returns what follows, NULL when the bytes end."""
+        """Takes up all field lines and the empty line; returns what follows, NULL when the bytes end."""
         cdef const uint8_t* block = p
         cdef const uint8_t* name
         cdef const uint8_t* value

@@ -101,7 +101,9 @@ def _request(window: _Window, limits: Limits, cls: type[R]) -> R:
     while window.at < window.end and window.peek() == _CR:
         window.newline("a bare CR before the request line")
     method = window.run(_TOKENS)
-    if len(method) > 32 or window.peek() != _SP or not method:
+    if len(method) > 32:
+        _fault("the method is too long", 501)
+    if window.peek() != _SP or not method:
         _fault("an invalid method")
     window.at += 1
     target = window.run(_VISIBLE)

@@ -113,7 +113,7 @@ def parse_request(bytes data not None, Py_ssize_t start, Limits limits not None,
     while p < end and CLASS[p[0]] & TOKEN:
         p += 1
     if p - method > 32:
-        fault("an invalid method")
+        fault("the method is too long", 501)
     if p == end:
         return incomplete(over)
     if p[0] != b" " or p == method:

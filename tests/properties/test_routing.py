@@ -70,9 +70,7 @@ def read_slowly(kind: str, segment: str) -> Any:
     """The value of one segment for a kind, by the plainest means; None for no match."""
     text = unescape_segment(segment)
     if kind == "path":
-        inner = text.split("/")
-        is_bad = "%" in segment and ({".", ".."} & set(inner) or "" in inner[:-1])
-        return None if is_bad else text
+        return None if "%2F" in segment else text
     if not text:
         return None
     if kind == "str":

@@ -106,6 +106,9 @@ HOSTS = one_of(
     "h||h:80|:80|h:|h:x|h:123456|a b|a,b|u@h|[::1]|[::1]:80|[::1]x|[::1|[1:2:3:4:5:6:7:8]|[1:2:3:4:5:6:7::]"
     "|[::1.2.3.4]|[::1.2.3.256]|[g::]|[]|a%41|a%4|a=b|é"
 )
+ADDRESSES = st.text("01af:.", max_size=24).map("[{}]".format) | st.lists(
+    one_of("1|abcd||::|1.2.3.4|255.0.0.1"), max_size=9
+).map(lambda groups: f"[{':'.join(groups)}]")
 LENGTHS = one_of(f"0|5|007||-1|+5|5, 5|5 5|0x5|1_0|²|{'9' * 18}|{'9' * 19}|{'0' * 20}1|{'9' * 30}x")
 CODINGS = one_of(
     "chunked|gzip, chunked|chunked, gzip|gzip|identity||,chunked|chunked,|x-gzip|pigeons|chunkedchunked"
@@ -141,7 +144,7 @@ def field_lines(draw: st.DrawFn) -> str:
 def blocks(draw: st.DrawFn) -> str:
     lines = draw(st.lists(field_lines(), max_size=4))
     for _ in range(draw(st.sampled_from([1, 1, 1, 1, 1, 1, 1, 1, 0, 2]))):
-        line = f"{draw(CASED)('host')}:{draw(OWS)}{draw(mostly('Host', HOSTS))}\r\n"
+        line = f"{draw(CASED)('host')}:{draw(OWS)}{draw(mostly('h', HOSTS | ADDRESSES))}\r\n"
         lines.insert(draw(st.integers(0, len(lines))), line)
     return "".join(lines) + "\r\n"
 
@@ -220,7 +223,12 @@ def test_small_limits(compiled: SimpleNamespace, data: bytes, bounds: Bounds) ->
     )
 
 
-@settings(max_examples=300)
+@given(address=ADDRESSES)
+def test_ip_literals(compiled: SimpleNamespace, address: str) -> None:
+    data = f"GET / HTTP/1.1\r\nHost: {address}\r\n\r\n".encode()
+    assert outcome_of_request(_pure, data) == outcome_of_request(compiled, data)
+
+
 @given(before=st.binary(max_size=20), heads=st.lists(spoilt(request_heads()), min_size=1, max_size=3))
 def test_any_start(compiled: SimpleNamespace, before: bytes, heads: list[bytes]) -> None:
     data = before + b"".join(heads)

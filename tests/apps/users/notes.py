@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
+import apps
+
+# For processes of their own: they find the project wherever they run, installed or not.
+ENVIRON = {**os.environ, "PYTHONPATH": str(Path(apps.__file__).parents[1])}
 FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from apps.users.database import Database, DatabaseUnavailable, _Worker
 
-from .notes import FOREVER, Gate, add, create, texts
+from .notes import ENVIRON, FOREVER, Gate, add, create, texts
 
 pytestmark = pytest.mark.anyio
 
@@ -205,6 +205,7 @@ def killed_writer(path: Path, half_at: int, until: str) -> list[int]:
         [sys.executable, "-c", WRITER, str(path), str(half_at)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env=ENVIRON,
         text=True,
     ) as process:
         assert process.stdout is not None

@@ -17,7 +17,7 @@ import apps.users
 from apps.users.database import Database, DatabaseBusy
 from apps.users.migrate import Migration, MigrationError, load_migrations, migrate, split_statements
 
-from .notes import Gate
+from .notes import ENVIRON, Gate
 
 pytestmark = pytest.mark.anyio
 
@@ -202,7 +202,9 @@ async def test_two_starters_at_once_in_two_processes(path: Path) -> None:
     folder = Path(apps.users.__file__).parent / "migrations"
     command = [sys.executable, "-c", STARTER, str(path), str(folder)]
     pipe = subprocess.PIPE
-    starters = [await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe) for _ in range(2)]
+    starters = [
+        await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=ENVIRON) for _ in range(2)
+    ]
     outputs = await asyncio.gather(*(starter.communicate(b"go\n") for starter in starters))
     assert sorted(output for output, _ in outputs) == [b"0\n", b"1\n"]
 

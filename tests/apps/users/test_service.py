@@ -24,6 +24,7 @@ from apps.users.passwords import Passwords
 from apps.users.repository import Changes, UserRepository
 from apps.users.service import UserService
 
+from .conftest import CHEAP
 from .test_models import EMAILS
 
 pytestmark = pytest.mark.anyio
@@ -218,14 +219,14 @@ async def empty_repository(migrations: tuple[Migration, ...]) -> AsyncIterator[U
 STEPS = st.lists(st.one_of(st.just("insert"), st.just("page"), st.integers(0, 30)), max_size=25)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30, deadline=None)
 @given(before=st.integers(0, 12), steps=STEPS, limit=st.integers(1, 5))
 def test_pages_neither_skip_nor_repeat_under_writes(
     migrations: tuple[Migration, ...], before: int, steps: list[str | int], limit: int
 ) -> None:
     async def scenario() -> None:
-        async with empty_repository(migrations) as repository:
-            service = UserService(repository, None, page_size=limit)  # type: ignore[arg-type] - hashes nothing
+        async with empty_repository(migrations) as repository, Passwords.open(CHEAP) as passwords:
+            service = UserService(repository, passwords, page_size=limit)
             count = 0
 
             async def insert() -> None:
@@ -258,7 +259,7 @@ def test_pages_neither_skip_nor_repeat_under_writes(
     asyncio.run(scenario())
 
 
-@settings(max_examples=60)
+@settings(max_examples=30, deadline=None)
 @given(emails=st.lists(EMAILS, min_size=1, max_size=6), data=st.data())
 def test_one_address_is_one_user_whatever_its_case(
     migrations: tuple[Migration, ...], emails: list[str], data: st.DataObject

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Annotated, Any
 
 import pytest
@@ -327,7 +328,7 @@ async def test_a_plan_may_be_deeper_than_the_stack() -> None:
         make.__annotations__ = {"needed": needed, "return": key}
         return parse(make, Scope.REQUEST)
 
-    providers = [link(key, needed) for key, needed in zip(keys, keys[1:], strict=False)]
+    providers = [link(key, needed) for key, needed in pairwise(keys)]
     plan = plan_of(graph_of(*providers, value(keys[-1], 0)), keys[:1])
     assert await run(plan) == (2999,)
 
