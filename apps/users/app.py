@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from apps.users.controller import add_errors, add_routes
@@ -14,6 +15,7 @@ from apps.users.service import UserService
 from apps.users.settings import UsersSettings
 from framework import App, Phase, Scope
 from framework.app.plugin import Setup
+from framework.errors import ResourceError, SetupError
 from framework.middleware import AccessLog, RequestId
 
 __all__ = ["UsersPlugin", "create_app"]
@@ -52,8 +54,13 @@ def create_app() -> App:
 
 async def _open_database(settings: UsersSettings) -> AsyncGenerator[Database, None]:
     migrations = load_migrations(Path(__file__).with_name("migrations"))
-    async with Database.open(settings.database, readers=settings.readers) as database:
-        await migrate(database, migrations)
+    async with AsyncExitStack() as stack:
+        try:
+            opening = Database.open(settings.database, readers=settings.readers)
+            database = await stack.enter_async_context(opening)
+            await migrate(database, migrations)
+        except ResourceError as error:
+            raise SetupError(f"cannot use the database file {settings.database}: {error}") from error
         yield database
 
 

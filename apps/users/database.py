@@ -112,8 +112,7 @@ class _Worker:
         self._lane = lane
         self._connection: sqlite3.Connection | None = None
         self._stoppable: _Job[Any] | None = None
-        # A daemon, so that a disk which hangs for ever cannot keep the process from ending; the lane joins
-        # it.
+        # A daemon, so that a hanging disk cannot keep the process from ending; the lane joins it.
         self.thread = threading.Thread(target=self._main, name=name, daemon=True)
 
     def _main(self) -> None:
@@ -123,8 +122,10 @@ class _Worker:
         except BaseException:
             logging.getLogger(__name__).critical("thread %s died", self.thread.name, exc_info=True)
         finally:
-            self._disconnect()
-            _post(self._lane.loop, self._lane.on_end, self)
+            try:
+                self._disconnect()
+            finally:
+                _post(self._lane.loop, self._lane.on_end, self)
 
     def _serve_next(self) -> bool:
         job = self._lane.queue.get()
@@ -146,8 +147,7 @@ class _Worker:
     def _fail(self, job: _Job[Any], error: BaseException) -> None:
         link: BaseException | None = error
         while link is not None:
-            # The frames hold cursors; freed in the loop's thread they would wait there for this thread's
-            # statements.
+            # The frames hold cursors, which freed in the loop would wait there for this thread's statements.
             clear_frames(link.__traceback__)
             link = link.__context__
         outcome = translated(error)
@@ -189,9 +189,9 @@ class _Worker:
             self._disconnect()
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 class _Lane:
@@ -217,8 +217,7 @@ class _Lane:
             raise DatabaseUnavailable("the database is closed")
         if all(worker.ended.done() for worker in self._workers):
             raise DatabaseUnavailable("the database's thread died")
-        # Refused at once: callers waiting for a place in the queue would only be a second queue, without a
-        # bound.
+        # Refused at once: callers waiting for a place in the queue would be a second queue without a bound.
         if self.queue.qsize() >= self._max_waiting:
             raise DatabaseBusy("too much work is waiting for the database", 1.0)
         job = _Job(work, self.loop)
@@ -238,7 +237,7 @@ class _Lane:
         if worker.current is not None:
             worker.current.abandon(DatabaseUnavailable("the database's thread died"))
         if all(other.ended.done() for other in self._workers):
-            self._abandon_all(DatabaseUnavailable("the database's thread died"))
+            self._abandon_all("the database's thread died")
 
     async def stop(self, deadline: float) -> None:
         """Finish what waits until ``deadline`` (loop time), abandon the rest, end the threads."""
@@ -247,7 +246,7 @@ class _Lane:
         ends = [worker.ended for worker in self._workers]
         _, late = await asyncio.wait(ends, timeout=max(0.0, deadline - self.loop.time()))
         if late:
-            self._abandon_all(DatabaseUnavailable("the database was closed"))
+            self._abandon_all("the database was closed")
             _, late = await asyncio.wait(late, timeout=_LAST_GRACE)
         for worker in self._workers:
             if worker.ended in late:
@@ -257,9 +256,9 @@ class _Lane:
             else:
                 worker.thread.join()
 
-    def _abandon_all(self, error: Exception) -> None:
+    def _abandon_all(self, reason: str) -> None:
         for job in tuple(self._jobs):
-            job.abandon(error)
+            job.abandon(DatabaseUnavailable(reason))
 
 
 class Database:

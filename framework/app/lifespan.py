@@ -33,8 +33,8 @@ class StartStop(Protocol):
 
 _Manager = AbstractAsyncContextManager[Any, Any]
 
-Lifespan = _Manager | StartStop | Callable[[Any], AsyncGenerator[Any, None]] | Callable[[Any], _Manager]
-"""A manager, a StartStop, or a function of the app: an async generator, or one that returns a manager."""
+Lifespan = _Manager | StartStop | Callable[[Any], _Manager | StartStop | AsyncGenerator[Any, None]]
+"""A manager, a StartStop, or a function of the app: an async generator, or one that returns either."""
 
 
 class LifespanStack:

@@ -223,6 +223,7 @@ def test_small_limits(compiled: SimpleNamespace, data: bytes, bounds: Bounds) ->
     )
 
 
+@settings(max_examples=300)
 @given(address=ADDRESSES)
 def test_ip_literals(compiled: SimpleNamespace, address: str) -> None:
     data = f"GET / HTTP/1.1\r\nHost: {address}\r\n\r\n".encode()

@@ -11,6 +11,7 @@ import pytest
 
 from apps.users.database import DatabaseBusy, DatabaseFull, DatabaseUnavailable
 from apps.users.service import UserService
+from framework.errors import SetupError
 
 from .client import Client, Reply, serving
 
@@ -216,6 +217,18 @@ async def test_lost_update_between_two_clients(client: Client) -> None:
     replies = await asyncio.gather(*changes)
     assert sorted(reply.status for reply in replies) == [200] + [412] * 9
     assert (await client.send("GET", "/users/1")).headers["etag"] == '"2"'
+
+
+async def test_a_database_that_stays_locked_is_a_failed_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def locked(database: object, migrations: object) -> None:
+        raise DatabaseBusy("the database is locked")
+
+    monkeypatch.setattr("apps.users.app.migrate", locked)
+    with pytest.raises(SetupError, match=r"users\.sqlite3: the database is locked"):
+        async with serving(path):
+            raise AssertionError
 
 
 async def test_two_apps_in_one_process_do_not_meet(client: Client, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from framework.app.lifespan import LifespanStack
+from framework.app.lifespan import Lifespan, LifespanStack
 from framework.errors import DeadlineExceeded, SetupError
 
 pytestmark = pytest.mark.anyio
@@ -93,7 +93,16 @@ async def test_every_kind_of_lifespan_enters_in_order_and_leaves_in_reverse() ->
         yield
         log.append("-decorated")
 
-    given = [generator, partial(generator), Generator(), decorated, Service(), Service, Manager(), Manager]
+    given: list[Lifespan] = [
+        generator,
+        partial(generator),
+        Generator(),
+        decorated,
+        Service(),
+        Service,
+        Manager(),
+        Manager,
+    ]
     async with LifespanStack("app", given):
         entered, log[:] = log[:], []
     assert entered == [
@@ -132,7 +141,7 @@ def test_what_is_no_lifespan_is_refused_at_once() -> None:
 async def test_a_function_that_returns_no_lifespan_unwinds() -> None:
     log: Log = []
     with pytest.raises(SetupError, match="returned int, which cannot be entered"):
-        await LifespanStack(None, [part(log, "a"), lambda _: 5]).__aenter__()  # type: ignore[list-item,return-value]
+        await LifespanStack(None, [part(log, "a"), lambda _: 5]).__aenter__()  # type: ignore[list-item]
     assert log == ["+a", "-a"]
 
 
@@ -284,7 +293,12 @@ class Stuck:
 @pytest.mark.parametrize("swallow", [False, True])
 async def test_each_exit_has_a_deadline(*, swallow: bool) -> None:
     log: Log = []
-    parts = [part(log, "a"), Stuck(log, swallow=swallow), Stuck(log, swallow=swallow), part(log, "b")]
+    parts: list[Lifespan] = [
+        part(log, "a"),
+        Stuck(log, swallow=swallow),
+        Stuck(log, swallow=swallow),
+        part(log, "b"),
+    ]
     with pytest.raises(ExceptionGroup) as caught:
         async with LifespanStack(None, parts, exit_timeout=0.0):
             pass
@@ -318,9 +332,9 @@ async def test_waiting_for_a_task_that_was_cancelled_is_no_cancellation_of_the_a
     assert log == ["+a", "-a"]
 
 
-async def cancelled_at(turn: int, run: Callable[[], Any]) -> asyncio.Task[Any]:
+async def cancelled_at(turn: int, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
     """The task of a coroutine that was cancelled after so many turns of the loop, once it has ended."""
-    task = asyncio.ensure_future(run())
+    task = asyncio.get_running_loop().create_task(run())
     for _ in range(turn):
         await asyncio.sleep(0)
     task.cancel()
@@ -346,8 +360,7 @@ async def test_a_cancellation_at_every_await_leaves_all_that_was_entered() -> No
         left = [entry[1] for entry in log if entry[0] == "-"]
         ran_through = not task.cancelled()
         # The lifespan whose own exit the cancellation hits ends there; all the others leave in full.
-        assert set(entered) - set(left) <= {"a", "b", "c"}
-        assert len(set(entered) - set(left)) <= 1
+        assert len(entered) - len(left) <= (1 if "body" in log else 0)
         assert left == [name for name in reversed(entered) if name in left]
         turn += 1
     assert turn > 14
@@ -387,20 +400,16 @@ async def test_a_cancellation_during_the_leaving_keeps_the_body_s_error() -> Non
             await asyncio.get_running_loop().create_future()
 
     async def run() -> None:
-        try:
+        with pytest.raises(asyncio.CancelledError) as caught:
             async with LifespanStack(None, [part(log, "a"), Slow()]):
                 raise ValueError("crash")
-        except asyncio.CancelledError as error:
-            assert isinstance(error.__cause__, ExceptionGroup)
-            log.extend(messages(error.__cause__))
-            raise
+        log.append(repr(caught.value.__cause__))
 
     task = asyncio.ensure_future(run())
     await started.wait()
     task.cancel()
-    await asyncio.wait([task])
-    assert task.cancelled()
-    assert log == ["+a", "-a", "crash"]
+    await task
+    assert log == ["+a", "-a", "ExceptionGroup('lifespans failed', [ValueError('crash')])"]
 
 
 async def test_a_cancellation_during_a_clean_leaving_is_raised() -> None:

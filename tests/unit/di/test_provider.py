@@ -150,12 +150,14 @@ def test_what_a_partial_fixed_is_not_injected() -> None:
 
 
 def test_a_default_excuses_a_missing_annotation() -> None:
-    def make(database: Database, size=3) -> Plain: ...  # type: ignore[no-untyped-def]
+    def make(database: Database, size=3) -> Plain:  # type: ignore[no-untyped-def]
+        raise NotImplementedError
 
     assert [need.parameter for need in parse(make, Scope.REQUEST).dependencies] == ["database"]
 
 
-def unannotated(database, size) -> Plain: ...  # type: ignore[no-untyped-def]
+def unannotated(database, size) -> Plain:  # type: ignore[no-untyped-def]
+    raise NotImplementedError
 
 
 def untold(database: Database): ...  # type: ignore[no-untyped-def]
