@@ -256,7 +256,7 @@ def idle_sections(document: Document) -> list[str]:
     return [
         "## Idle keep-alive connections\n",
         f"{document['settings']['connections']:,} connections open at once on one worker, each having done "
-        "one request; user-space resident memory.\n",
+        "one request; growth of user-space resident memory from the first half of them to all.\n",
         "![Memory per idle connection](idle.svg)\n",
         *refusals(document),
         table(head, rows),

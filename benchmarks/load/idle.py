@@ -56,10 +56,16 @@ class IdlePlan:
 
 
 def shares(connections: int) -> list[tuple[str, int]]:
-    """Source address and number of connections of each holder."""
-    full, rest = divmod(connections, HOLDER_CONNECTIONS)
-    counts = [HOLDER_CONNECTIONS] * full + ([rest] if rest else [])
-    return [(f"127.0.0.{number + 2}", count) for number, count in enumerate(counts)]
+    """Source address and number of connections of each holder: an even number of holders, for two halves.
+
+    Raises:
+        ValueError: fewer than two connections.
+    """
+    if connections < 2:
+        raise ValueError("at least two connections are needed to tell what one costs")
+    holders = 2 * -(-connections // (2 * HOLDER_CONNECTIONS))
+    size, rest = divmod(connections, holders)
+    return [(f"127.0.0.{number + 2}", size + (number < rest)) for number in range(holders)]
 
 
 def run_idle(plan: IdlePlan) -> dict[str, Any]:
@@ -104,28 +110,38 @@ def run_idle(plan: IdlePlan) -> dict[str, Any]:
 def measure(plan: IdlePlan, server: Server) -> dict[str, float]:
     """One server with all connections open.
 
+    What a connection costs is taken between half of them and all: a process begins with free memory that its
+    imports left behind, and the first connections fill that before it grows.
+
     Raises:
         StartError: the server does not come up.
         IdleError: a connection was refused, or one that was idle no longer answers.
     """
+    parts = shares(plan.connections)
     with serving(server, Variant(), core=plan.server_core) as running:
         pid = running.process.pid
         with holding(running.port, [("127.0.0.1", 64)], plan.load_core):
             pass
-        time.sleep(SETTLE_SECONDS)
-        empty = rss_kib(pid)
-        with holding(running.port, shares(plan.connections), plan.load_core) as holders:
-            time.sleep(SETTLE_SECONDS)
-            full = rss_kib(pid)
-            alive = sum(ask(holder, "alive") for holder in holders)
+        empty = settled_kib(pid)
+        half = (len(parts) + 1) // 2
+        with holding(running.port, parts[:half], plan.load_core) as first:
+            middle = settled_kib(pid)
+            with holding(running.port, parts[half:], plan.load_core) as second:
+                full = settled_kib(pid)
+                alive = sum(ask(holder, "alive") for holder in (*first, *second))
         if alive != plan.connections:
             raise IdleError(f"only {alive} of {plan.connections} idle connections still answer")
     return {
-        "kib_per_connection": (full - empty) / plan.connections,
+        "kib_per_connection": (full - middle) / sum(count for _, count in parts[half:]),
         "empty_mib": empty / 1024,
         "rss_mib": full / 1024,
         "alive": alive,
     }
+
+
+def settled_kib(pid: int) -> int:
+    time.sleep(SETTLE_SECONDS)
+    return rss_kib(pid)
 
 
 @contextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from framework.errors import HTTPError, LocalProtocolError
+from framework.http.dates import http_date
 
 __all__ = ["MAX_COOKIES", "SameSite", "parse_cookies", "set_cookie"]
 
@@ -26,8 +27,6 @@ _is_domain = re.compile(
 _is_path = re.compile(r"/(?:[ -:<-~]*[!-:<-~])?").fullmatch
 _is_age = re.compile(r"[0-9]{1,10}").fullmatch
 
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SAME_SITE: Final = {"strict": "Strict", "lax": "Lax", "none": "None"}
 
 
@@ -137,10 +136,8 @@ def _require_consistent(
 
 
 def _http_date(moment: datetime) -> str:
-    """IMF-fixdate (RFC 9110 section 5.6.7); by hand, for strftime follows the locale."""
     _require(moment.tzinfo is not None and moment.year > 1600, "Expires", moment)
-    at = moment.astimezone(UTC)
-    return f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04} {at:%H:%M:%S} GMT"
+    return http_date(moment.timestamp())
 
 
 def _require(holds: object, part: str, value: object) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from email.utils import formatdate
 from typing import Final
 
 from framework.errors import LocalProtocolError
+from framework.http.dates import http_date
 from framework.http.response import Response, StreamingResponse
 from framework.http.status import phrase
 from framework.wire.leaves import encode_fields, encode_response
@@ -37,7 +37,7 @@ class ResponseEncoder:
         if second == self._second:
             return
         self._second = second
-        date = f"date: {formatdate(second, usegmt=True)}\r\n".encode()
+        date = f"date: {http_date(second)}\r\n".encode()
         self.keeping = date + b"\r\n"
         self.keeping_1_0 = date + b"connection: keep-alive\r\n\r\n"
         self.closing = date + b"connection: close\r\n\r\n"

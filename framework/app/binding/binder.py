@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import linecache
 from collections.abc import Callable, Mapping, Sequence
@@ -239,9 +240,8 @@ class _Writer:
 
 
 async def _in_thread(handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    from anyio.to_thread import run_sync
-
-    return await run_sync(partial(handler, *args, **kwargs), abandon_on_cancel=True)
+    # The loop's executor, not anyio's limiter: that one counts a cancelled call as done while its thread runs on.
+    return await asyncio.to_thread(handler, *args, **kwargs)
 
 
 def _indent(lines: Sequence[str]) -> list[str]:

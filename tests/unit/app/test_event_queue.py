@@ -122,11 +122,12 @@ async def test_put_gives_up_at_its_deadline_and_leaves_nothing_behind() -> None:
     gate = Gate()
     async with running(gate, max_queued=1) as queue:
         queue.post(1)
+        await turns()
+        queue.post(2)
         with pytest.raises(DeadlineExceeded, match="a place in the event queue took longer than 0 s"):
-            await queue.put(2, 0.0)
-        await gate.let(1)
+            await queue.put(3, 0.0)
         assert queue._waiting == {}
-    assert gate.done == [1]
+    assert gate.done == [1, 2]
 
 
 async def test_a_cancellation_of_put_at_every_turn_loses_no_place() -> None:
@@ -250,7 +251,7 @@ async def test_others_cannot_post_while_it_stops() -> None:
 
 
 async def test_stop_drops_at_its_deadline_what_is_stuck_and_says_so() -> None:
-    gate = Gate()
+    gate, tasks = Gate(), asyncio.all_tasks()
     queue = queue_to(gate, max_queued=1, stop_timeout=0.0)
     queue.start()
     queue.post(1)
@@ -264,10 +265,11 @@ async def test_stop_drops_at_its_deadline_what_is_stuck_and_says_so() -> None:
         await waiting
     await turns(2)
     assert gate.done == []
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert asyncio.all_tasks() == tasks
 
 
 async def test_a_cancellation_of_stop_at_every_turn_leaves_no_worker() -> None:
+    tasks = asyncio.all_tasks()
     for turn in range(8):
         gate = Gate()
         queue = queue_to(gate)
@@ -280,7 +282,7 @@ async def test_a_cancellation_of_stop_at_every_turn_leaves_no_worker() -> None:
         assert stopping.cancelled()
         if turn:
             await turns(2)
-            assert asyncio.all_tasks() == {asyncio.current_task()}
+            assert asyncio.all_tasks() == tasks
         else:
             # Cancelled before its first step, stop has not begun; a second one ends the worker.
             gate.permits.release()

@@ -93,17 +93,8 @@ async def test_every_kind_of_lifespan_enters_in_order_and_leaves_in_reverse() ->
         yield
         log.append("-decorated")
 
-    given: list[Lifespan] = [
-        generator,
-        partial(generator),
-        Generator(),
-        decorated,
-        Service(),
-        Service,
-        Manager(),
-        Manager,
-    ]
-    async with LifespanStack("app", given):
+    functions: list[Lifespan] = [generator, partial(generator), Generator(), decorated]
+    async with LifespanStack("app", [*functions, Service(), Service, Manager(), Manager]):
         entered, log[:] = log[:], []
     assert entered == [
         "+generator app",
@@ -141,7 +132,7 @@ def test_what_is_no_lifespan_is_refused_at_once() -> None:
 async def test_a_function_that_returns_no_lifespan_unwinds() -> None:
     log: Log = []
     with pytest.raises(SetupError, match="returned int, which cannot be entered"):
-        await LifespanStack(None, [part(log, "a"), lambda _: 5]).__aenter__()  # type: ignore[list-item]
+        await LifespanStack(None, [part(log, "a"), lambda _: 5]).__aenter__()  # type: ignore[return-value]
     assert log == ["+a", "-a"]
 
 
