@@ -17,7 +17,7 @@ from benchmarks.report import report
 
 RESULTS = Path(__file__).parent / "results"
 LOCAL = RESULTS / "local"
-OWN = frozenset({roster.FLOOR, roster.OURS, "framework-pure"})
+OWN = frozenset({roster.FLOOR, roster.OURS, roster.PURE})
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -78,8 +78,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def command_load(options: argparse.Namespace) -> int:
+    standard = roster.short(roster.find_twin()) if options.short else None
     plan = Plan(
-        servers=roster.select(options.servers or (roster.SHORT if options.short else None)),
+        servers=roster.select(options.servers or standard),
         scenarios=scenarios.select(options.scenarios),
         rounds=options.rounds or (2 if options.short else 3),
         seconds=options.seconds or (2 if options.short else 4),

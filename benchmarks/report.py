@@ -101,13 +101,17 @@ def kind_of(server: str) -> str:
     return {FLOOR: "floor", OURS: "own", "framework-pure": "pure"}.get(server, "peer")
 
 
+def short(times: float) -> str:
+    return f"{times:.2f}" if times < 10 else f"{times:.0f}"
+
+
 def load_panels(document: Document) -> list[Panel]:
     panels = []
     for scenario, cells in document["summary"].items():
         bars = []
         for server in by_cpu(cells):
             cell = cells[server]
-            times = "" if cell["floor_ratio"] is None else f" · {cell['floor_ratio']:.3g}×"
+            times = "" if cell["floor_ratio"] is None else f" · {short(cell['floor_ratio'])}×"
             bars.append(Bar(server, cell["cpu_us"], f"{cell['cpu_us']:.1f} µs{times}", kind_of(server)))
         floor = cells[FLOOR]["cpu_us"] if FLOOR in cells else None
         panels.append(Panel(document["scenarios"][scenario], bars, floor, "floor"))

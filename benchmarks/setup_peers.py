@@ -1,8 +1,7 @@
 """Installs the peers: an environment of their own for Python, ``node_modules`` for node.
 
-Each peer of ``peers.txt`` is installed by itself, against the versions of all others, so that one which does
-not build here leaves the rest in place; the benchmarks report it as absent. Uses pip and npm as they are set
-up on this machine.
+Each peer of ``peers.txt`` is installed by itself, so that one which does not build here leaves the rest in place;
+the benchmarks report it as absent. Uses pip and npm as they are set up on this machine.
 """
 
 from __future__ import annotations
@@ -26,13 +25,15 @@ def requirements(text: str) -> list[str]:
 
 def install_peers(python: Path) -> list[str]:
     """Returns the requirements that could not be installed."""
+    command = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     failed = []
     for requirement in requirements(PEERS.read_text()):
-        say(f"{requirement}")
-        command = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        done = subprocess.run([*command, "-c", str(PEERS), requirement], check=False)
-        if done.returncode != 0:
+        say(requirement)
+        if subprocess.run([*command, requirement], check=False).returncode != 0:
             failed.append(requirement)
+    # Once more without dependencies: a peer that asks for another version of uvloop than the rest took it along.
+    pins = [pin for pin in requirements(PEERS.read_text()) if pin not in failed]
+    subprocess.run([*command, "--no-deps", *pins], check=True)
     return failed
 
 

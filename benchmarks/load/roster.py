@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.load.scenarios import SCENARIOS, Scenario
 from benchmarks.load.work import Settings
 
-__all__ = ["FLOOR", "OURS", "ROOT", "SERVERS", "SHORT", "Installed", "Server", "select"]
+__all__ = ["FLOOR", "OURS", "PURE", "ROOT", "SERVERS", "Installed", "Server", "find_twin", "select", "short"]
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent
@@ -80,6 +80,14 @@ SERVERS: tuple[Server, ...] = (
         "uvicorn", "uvicorn, bare ASGI", "peers", "uvicorn_bare", ("uvicorn", "httptools", "uvloop"), BARE
     ),
     Server("starlette", "uvicorn + starlette", "peers", "uvicorn_starlette", ("uvicorn", "starlette")),
+    Server(
+        "starlette-pydantic",
+        "uvicorn + starlette + pydantic",
+        "peers",
+        "uvicorn_starlette_pydantic",
+        ("uvicorn", "starlette", "fastapi"),
+        frozenset({"post"}),
+    ),
     Server("blacksheep", "uvicorn + blacksheep", "peers", "uvicorn_blacksheep", ("uvicorn", "blacksheep")),
     Server("falcon", "uvicorn + falcon", "peers", "uvicorn_falcon", ("uvicorn", "falcon")),
     Server("litestar", "uvicorn + litestar", "peers", "uvicorn_litestar", ("uvicorn", "litestar")),
@@ -88,7 +96,12 @@ SERVERS: tuple[Server, ...] = (
     Server("aiohttp", "aiohttp", "peers", "aiohttp_app", ("aiohttp", "uvloop")),
     Server("robyn", "robyn", "peers", "robyn_app", ("robyn",), ALL - {"onions"}),
 )
-SHORT = (FLOOR, OURS, "starlette", "granian-rsgi")
+PURE = "framework-pure"
+
+
+def short(twin: str | None) -> tuple[str, ...]:
+    """The servers of a short run; without compiled leaves the pure twin stands for the framework."""
+    return (FLOOR, OURS if twin == "compiled" else PURE, "granian-rsgi", "starlette")
 
 
 def select(names: str | Iterable[str] | None) -> tuple[Server, ...]:
@@ -126,7 +139,7 @@ class Installed:
             peers=_distributions(PEERS_PYTHON),
             node=_node_packages(),
             programs=programs,
-            twin=_twin(),
+            twin=find_twin(),
         )
 
     def absence(self, server: Server) -> str | None:
@@ -173,7 +186,7 @@ def _program_version(name: str) -> str | None:
     return first[0].strip() if first else "?"
 
 
-def _twin() -> str | None:
+def find_twin() -> str | None:
     code = "from framework.wire.leaves import TWIN; print(TWIN)"
     environment = {key: value for key, value in os.environ.items() if key != "FRAMEWORK_PURE"}
     done = subprocess.run(

@@ -101,22 +101,28 @@ class EventQueue:
             await self.drain(self._stop_timeout)
         finally:
             worker.cancel()
+            self._worker = None
             self._queue.clear()
             for place in self._waiting:
                 if not place.done():
                     place.set_exception(ResourceError("the event bus is stopped"))
             await asyncio.wait([worker], timeout=self._stop_timeout)
-            self._worker = None
 
     async def _work(self) -> None:
-        while True:
-            while self._queue:
-                event = self._queue.popleft()
-                self._admit()
-                await self._deliver(event)
-            self._idle.set()
-            self._wake.clear()
-            await self._wake.wait()
+        # A listener may have swallowed the cancellation by stop, which then is seen by the worker's absence.
+        me = asyncio.current_task()
+        while self._worker is me:
+            if not self._queue:
+                self._idle.set()
+                self._wake.clear()
+                await self._wake.wait()
+            # What is posted meanwhile waits for the next turn, so that events that post events starve nobody.
+            for _ in range(len(self._queue)):
+                if self._worker is me:
+                    event = self._queue.popleft()
+                    self._admit()
+                    await self._deliver(event)
+            await asyncio.sleep(0)
 
     def _admit(self) -> None:
         """Gives the free place to the sender who has waited longest, before any other can take it."""

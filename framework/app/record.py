@@ -13,6 +13,7 @@ from framework.app.routes import Routes
 from framework.di import Container, Scope
 from framework.errors import SetupError
 from framework.http.handler import Middleware
+from framework.http.request import Request
 from framework.middleware.chain import Hooks, Layer, Phase, layer
 from framework.middleware.failures import ErrorMap, Renderer
 from framework.routing import Converter, join
@@ -52,6 +53,7 @@ class AppRecord(Routes):
         self.commands: dict[str, Callable[..., Any]] = {}
         self.checks: dict[str, Callable[..., Any]] = {}
         self.container.value(EventBus, self.events)
+        self.container.expect(Request)
 
     def use(self, middleware: Middleware | Hooks, phase: Phase = Phase.POLICY) -> None:
         """Adds a layer around every route, and around 404 and 405; see ``framework.middleware.chain``."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
-
 __all__ = ["HIDDEN", "Secret"]
 
 HIDDEN = "***"
@@ -54,7 +52,9 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(_bytes(self._value), _bytes(other._value))
+        from hmac import compare_digest
+
+        return compare_digest(_bytes(self._value), _bytes(other._value))
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))

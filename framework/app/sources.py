@@ -196,10 +196,9 @@ class Sources:
             self._add(path, node)
 
     def _add(self, path: KeyPath, node: Node) -> None:
-        for part in reversed(path):
+        for part in reversed(path[1:]):
             node = Table({str(part): node}, node.origin)
-        if isinstance(node, Table):
-            self.layers.append(node)
+        self.layers.append(Table({str(path[0]): node}, node.origin))
 
     def _locate_key(self, key: str) -> tuple[KeyPath, Any] | None:
         parts = _parts(key)

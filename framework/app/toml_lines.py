@@ -7,7 +7,6 @@ accepted and says nothing sensible about any other.
 from __future__ import annotations
 
 import re
-import tomllib
 
 __all__ = ["KeyPath", "key_lines", "render_key", "split_key"]
 
@@ -97,8 +96,12 @@ class _Scanner:
 
     def _simple_key(self) -> str:
         raw = self._take(_SIMPLE_KEY)
+        if raw[0] not in "\"'":
+            return raw
+        import tomllib
+
         # tomllib itself decodes the escapes of a quoted key.
-        return next(iter(tomllib.loads(f"{raw} = 0"))) if raw[0] in "\"'" else raw
+        return next(iter(tomllib.loads(f"{raw} = 0")))
 
     def _header(self, *, brackets: int) -> KeyPath:
         line = self._line_here()

@@ -80,103 +80,79 @@ class Request(RequestHead):
     wire; ``params`` holds the path parameters, converted; ``endpoint`` is the route's.
     """
 
-    __slots__ = (
-        "_cookies",
-        "_headers",
-        "_id",
-        "_origin",
-        "_path",
-        "_query",
-        "_source",
-        "_state",
-        "deadline",
-        "endpoint",
-        "exchange",
-        "params",
-        "received",
-    )
+    __slots__ = ("_made", "_source", "deadline", "endpoint", "exchange", "params", "received")
 
-    received: bytes | None
-    _cookies: Mapping[str, str] | None
-    _headers: Headers | None
-    _id: str | None
-    _origin: Origin | None
-    _path: str | None
-    _query: QueryParams | None
+    _made: dict[Any, Any] | None
     _source: BodySource | None
-    _state: dict[StateKey[Any], Any] | None
     deadline: float | None
     endpoint: Endpoint
     exchange: Exchange
     params: dict[str, Any]
+    received: bytes | None
 
     def attach(self, exchange: Exchange, body: bytes | None, source: BodySource | None) -> None:
         """Ties the head to its connection and body: ``body`` where it is complete, else ``source``."""
         self.exchange = exchange
         self.received = body
         self._source = source
-        self._headers = self._query = self._cookies = self._state = self._id = self._path = self._origin = (
-            None
-        )
+        self._made = None  # what was asked for so far, by its key; most requests never need the dictionary
         self.deadline = None
+
+    def _make(self, key: Any, make: Callable[[], T]) -> T:
+        """``make()`` at the first call for ``key``, then the same object."""
+        made = self._made
+        if made is None:
+            made = self._made = {}
+        try:
+            return cast("T", made[key])
+        except KeyError:
+            value = made[key] = make()
+            return value
 
     @property
     def path(self) -> str:
         """The canonical path, which router, policies and files share. Raises HTTPError 400 where there is none."""
-        if self.plain_path:
-            return self.raw_path
-        path = self._path
-        if path is None:
-            path = self._path = canonical_path(self.raw_path)
-        return path
+        return self.raw_path if self.plain_path else self._make("path", lambda: canonical_path(self.raw_path))
 
     @property
     def headers(self) -> Headers:
-        headers = self._headers
-        if headers is None:
-            headers = self._headers = Headers(self.fields())
-        return headers
+        """The fields, looked up without regard to case."""
+        return self._make("headers", lambda: Headers(self.fields()))
 
     @property
     def query(self) -> QueryParams:
-        query = self._query
-        if query is None:
-            query = self._query = QueryParams(self.query_string)
-        return query
+        """The query string's parameters. Raises HTTPError 400 where there are too many."""
+        return self._make("query", lambda: QueryParams(self.query_string))
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        cookies = self._cookies
-        if cookies is None:
-            cookies = self._cookies = parse_cookies("; ".join(self.headers.get_all("cookie")))
-        return cookies
+        """The cookies by name; of equal names the first."""
+        return self._make("cookies", lambda: parse_cookies("; ".join(self.headers.get_all("cookie"))))
 
     @property
     def id(self) -> str:
         """Names this request in logs and problem documents: 32 hex digits unless a middleware took the client's."""
-        value = self._id
-        if value is None:
-            value = self._id = urandom(16).hex()
-        return value
+        return self._make("id", lambda: urandom(16).hex())
 
     @id.setter
     def id(self, value: str) -> None:
-        self._id = value
+        if self._made is None:
+            self._made = {}
+        self._made["id"] = value
 
     @property
     def origin(self) -> Origin:
         """Client, scheme and host as the trusted proxies tell them; the connection's own without any."""
-        origin = self._origin
-        if origin is None:
-            origin = self._origin = self.exchange.resolve(self)
-        return origin
+        return self._make("origin", lambda: self.exchange.resolve(self))
 
     @property
     def client(self) -> Address | None:
+        """Who asks, as far as trusted proxies tell; None on a unix socket."""
         return self.origin.client
 
     @property
     def scheme(self) -> str:
+        """``http`` or ``https``, as trusted proxies tell."""
         return self.origin.scheme
 
     @property
@@ -187,18 +163,18 @@ class Request(RequestHead):
         return f"{origin.scheme}://{origin.host}{self.raw_path}{query}"
 
     def __getitem__(self, key: StateKey[T]) -> T:
-        state = self._state
-        if state is None:
+        if self._made is None:
             raise KeyError(key)
-        return cast("T", state[key])
+        return cast("T", self._made[key])
 
     def __setitem__(self, key: StateKey[T], value: T) -> None:
-        if self._state is None:
-            self._state = {}
-        self._state[key] = value
+        if self._made is None:
+            self._made = {}
+        self._made[key] = value
 
     def get(self, key: StateKey[T]) -> T | None:
-        return None if self._state is None else self._state.get(key)
+        """The value under ``key``, None where nothing was put there."""
+        return None if self._made is None else self._made.get(key)
 
     async def body(self, max_size: int | None = None) -> bytes:
         """The whole body, at most ``max_size`` bytes (the route's ``max_body`` unless given).

@@ -1,8 +1,5 @@
 # cython: language_level=3
-"""The compiled first step of a handler: entered as a real Task, in that Task's Context, without a loop turn.
-
-``step.py`` holds the twin and says why this is sound.
-"""
+"""The compiled first step of a handler. ``step.py`` holds the twin and says why this is sound."""
 
 from asyncio import _enter_task, _leave_task
 
@@ -11,33 +8,54 @@ cdef extern from "Python.h":
         PYGEN_RETURN
         PYGEN_ERROR
         PYGEN_NEXT
-    PySendResult PyIter_Send(object iter, object value, PyObject** result) except PYGEN_ERROR
     ctypedef struct PyObject
+    PySendResult PyIter_Send(object iter, object value, PyObject** result) except PYGEN_ERROR
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
     void Py_DECREF(object)
 
 cdef object enter = _enter_task
 cdef object leave = _leave_task
+cdef object SUSPENDED = 0
+cdef object DONE = 1
+cdef object STAINED = 2
+cdef object REFUSED = 3
 
 
-def first_step(object loop, object task, object context, object coro, object not_started):
-    """Runs ``coro`` to its first suspension. Returns (True, result) or (False, what it yielded); raises what it raises."""
-    cdef PyObject* out = NULL
-    cdef object value
-    cdef PySendResult state
-    try:
-        enter(loop, task)
-    except RuntimeError:
-        return (False, not_started)
-    try:
-        PyContext_Enter(context)
+cdef class Stepper:
+    """Takes first steps in one parked Task and its Context."""
+
+    cdef object _loop
+    cdef object _task
+    cdef object _context
+    cdef object _pristine
+
+    def __init__(self, object loop, object task, object context, object pristine):
+        self._loop = loop
+        self._task = task
+        self._context = context
+        self._pristine = pristine
+
+    def step(self, object coro):
+        cdef PyObject* out = NULL
+        cdef object value
+        cdef PySendResult state
         try:
-            state = PyIter_Send(coro, None, &out)
+            enter(self._loop, self._task)
+        except RuntimeError:
+            return (REFUSED, None)
+        try:
+            PyContext_Enter(self._context)
+            try:
+                state = PyIter_Send(coro, None, &out)
+            finally:
+                PyContext_Exit(self._context)
         finally:
-            PyContext_Exit(context)
-    finally:
-        leave(loop, task)
-    value = <object>out
-    Py_DECREF(value)
-    return (state == PYGEN_RETURN, value)
+            leave(self._loop, self._task)
+        value = <object>out
+        Py_DECREF(value)
+        if state == PYGEN_NEXT:
+            return (SUSPENDED, value)
+        if self._context != self._pristine or self._task.cancelling():
+            return (STAINED, value)
+        return (DONE, value)

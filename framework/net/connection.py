@@ -19,7 +19,7 @@ from framework.net.core import Core
 from framework.net.encoder import asks_to_close
 from framework.net.incoming import Incoming
 from framework.net.runner import Resumed, Runner
-from framework.net.step import NOT_STARTED, first_step
+from framework.net.step import DONE, REFUSED, SUSPENDED
 from framework.net.stream import send_stream
 from framework.net.wheel import NEVER
 from framework.wire.leaves import parse_request
@@ -104,7 +104,7 @@ class Connection(Incoming):
         """Serves the requests in ``data`` until one suspends, the client reads too slowly, or the turn is up."""
         core = self._core
         position, size = 0, len(data)
-        turns = core.settings.max_pipelined_per_turn
+        turns = core.turns
         output = b""
         more: list[bytes] | None = None
         while position < size:
@@ -124,7 +124,7 @@ class Connection(Incoming):
                 else:
                     request.attach(self, b"", None)
             except RemoteProtocolError as error:
-                self._flush(output, more)
+                self.write(output if more is None else b"".join(more))
                 self._refuse(error.status, error.reason)
                 return
             response = self._begin(request)
@@ -143,13 +143,10 @@ class Connection(Incoming):
             if self._busy or self._closing:
                 self._pending = data[position:]
                 break
-        self._flush(output, more)
-        if self._closing and self._runner is None:
-            self._shut()
-
-    def _flush(self, output: bytes, more: list[bytes] | None) -> None:
         if output and self.transport is not None:
             self.transport.write(output if more is None else b"".join(more))
+        if self._closing and self._runner is None:
+            self._shut()
 
     def _continue(self) -> None:
         """Goes on with bytes that had to wait."""
@@ -179,24 +176,38 @@ class Connection(Incoming):
                 if runners.full:
                     raise ResourceError("too many requests are under way", retry_after=1.0)
                 if endpoint.is_async:
-                    coro = cast("Coroutine[Any, Any, Response]", endpoint.call(request))
-                    done, value = first_step(core.loop, runner.task, runner.context, coro, NOT_STARTED)
-                    if not done:
-                        runner = runners.fresh() if value is NOT_STARTED else runners.take()
-                        self._hand_over(runner, partial(self._drive, request, coro, value))
-                        self._limit(request, endpoint.timeout)
-                        return None
-                    response = cast("Response", value)
+                    coro = endpoint.call(request)
+                    state, response = runner.step(coro)
+                    if state != DONE:
+                        if state == SUSPENDED or state == REFUSED:
+                            self._suspend(request, coro, response, started=state == SUSPENDED)
+                            return None
+                        runners.renew()
                 else:
-                    response = cast("Response", runner.context.run(endpoint.call, request))
+                    response = runner.context.run(endpoint.call, request)
+                    if not runner.clean:
+                        runners.renew()
+            kind = response.kind
         except (Exception, asyncio.CancelledError) as error:
             response = core.failed(request, error)
-        if runner.context != runner.pristine or runner.task.cancelling():
-            runners.renew()
-        if response.kind != PLAIN:
+            kind = response.kind
+            if not runner.clean:
+                runners.renew()
+        if kind != PLAIN:
             self._hand_over(runners.take(), partial(self._deliver, request, response))
             return None
         return response
+
+    def _suspend(self, request: Request, coro: Coroutine[Any, Any, Response], yielded: Any, *, started: bool) -> None:
+        """Hands a handler that awaits something (or that could not be started here) to a parked Task."""
+        runners = self._core.runners
+        runner = runners.take() if started else runners.fresh()
+        self._hand_over(runner, partial(self._drive, request, coro, yielded, started))
+        timeout = request.endpoint.timeout
+        if timeout is not None:
+            wheel = self._core.wheel
+            self._handle_by = request.deadline = wheel.now + timeout
+            wheel.watch(self, self._handle_by)
 
     def _hand_over(self, runner: Runner, job: Job) -> None:
         self._busy = True
@@ -205,22 +216,17 @@ class Connection(Incoming):
             self._read_by = NEVER
         runner.hand_over(job)
 
-    def _limit(self, request: Request, timeout: float | None) -> None:
-        if timeout is not None:
-            wheel = self._core.wheel
-            self._handle_by = request.deadline = wheel.now + timeout
-            wheel.watch(self, self._handle_by)
-
     async def _drive(
         self,
         request: Request,
         coro: Coroutine[Any, Any, Response],
         yielded: Any,
+        started: bool,
         interrupt: asyncio.CancelledError | None,
     ) -> None:
         """Finishes a handler that suspended; runs in a parked Task."""
         try:
-            response = await Resumed(coro, yielded, interrupt)
+            response = await Resumed(coro, yielded, interrupt, started=started)
         except asyncio.CancelledError as error:
             response = self._interrupted(request, error)
         except Exception as error:
@@ -275,15 +281,21 @@ class Connection(Incoming):
 
     def _encode(self, request: Request, response: Response) -> bytes:
         core = self._core
+        encoder = core.encoder
         if request.endpoint.after:
             response = self.apply_hooks(request, response)
-        keep = self.keeps_alive(request, response)
-        tail = core.encoder.tail(keep, request.minor)
+        if response.pairs is None and request.keep_alive and self._body is None and not (self._busy or core.draining):
+            if core.idle_by < self.due:
+                core.wheel.watch(self, core.idle_by)
+            self._read_by = core.idle_by
+            tail = encoder.keeping if request.minor else encoder.keeping_1_0
+        else:
+            tail = encoder.tail(self.keeps_alive(request, response), request.minor)
         head = request.method == "HEAD"
         try:
-            return core.encoder.whole(response, head=head, tail=tail)
+            return encoder.whole(response, head, tail)
         except Exception as error:
-            return core.encoder.whole(core.failed(request, error), head=head, tail=tail)
+            return encoder.whole(core.failed(request, error), head, tail)
 
     def apply_hooks(self, request: Request, response: Response) -> Response:
         """Runs the after hooks, whose failure is a failed request like any other."""

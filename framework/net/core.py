@@ -45,7 +45,8 @@ class Runtime(Protocol):
 
 
 class Core:
-    """One worker's shared state. ``draining`` ends keep-alive; ``overloaded`` sheds new requests."""
+    """One worker's shared state. ``draining`` ends keep-alive; ``idle_by`` is when a connection that falls
+    idle now is closed."""
 
     __slots__ = (
         "background",
@@ -54,6 +55,7 @@ class Core:
         "encoder",
         "failed",
         "find",
+        "idle_by",
         "limits",
         "log",
         "loop",
@@ -61,6 +63,7 @@ class Core:
         "proxies",
         "runners",
         "settings",
+        "turns",
         "wheel",
     )
 
@@ -72,7 +75,9 @@ class Core:
         self.log = logging.getLogger("framework.server")
         self.limits = Limits(settings.max_head, settings.max_fields, settings.max_target)
         self.encoder = ResponseEncoder()
-        self.wheel = TimerWheel(loop, on_tick=self.encoder.refresh)
+        self.turns = settings.max_pipelined_per_turn
+        self.idle_by = loop.time() + settings.keep_alive_timeout
+        self.wheel = TimerWheel(loop, on_tick=self._tick)
         self.runners = Runners(loop, max_active=settings.max_active_requests)
         self.background = Background(self._background_failed)
         self.proxies = TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None
@@ -85,6 +90,11 @@ class Core:
         self.connections.discard(connection)
         if self.on_empty is not None and not self.connections and not self.on_empty.done():
             self.on_empty.set_result(None)
+
+    def _tick(self) -> None:
+        """What the connections need to know about the time, worked out once a tick for all of them."""
+        self.encoder.refresh()
+        self.idle_by = self.wheel.now + self.settings.keep_alive_timeout
 
     def _background_failed(self, error: BaseException) -> None:
         self.log.error("background work failed", exc_info=error)

@@ -62,7 +62,7 @@ class ResponseEncoder:
             self._prefixes[key] = made
         return made
 
-    def whole(self, response: Response, *, head: bool, tail: bytes) -> bytes:
+    def whole(self, response: Response, head: bool, tail: bytes) -> bytes:
         """Head and body of a plain response in one buffer; no body for HEAD, 204 and 304.
 
         Raises LocalProtocolError where a field would break the message.

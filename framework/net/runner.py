@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
-from framework.net.step import NOT_STARTED
+from framework.net.step import Stepper
 
 __all__ = ["Resumed", "Runner", "Runners"]
 
@@ -15,22 +15,34 @@ T = TypeVar("T")
 
 
 class Resumed(Generic[T]):
-    """Awaits a coroutine that already took its first step: hands on what it yielded, then drives it to its end."""
+    """Awaits a coroutine that may have taken its first step already: hands on what it yielded, then drives it.
 
-    __slots__ = ("_coro", "_interrupt", "_yielded")
+    Args:
+        yielded: what the first step yielded.
+        interrupt: a cancellation that came since then.
+        started: whether there was a first step.
+    """
+
+    __slots__ = ("_coro", "_interrupt", "_started", "_yielded")
 
     def __init__(
-        self, coro: Coroutine[Any, Any, T], yielded: Any, interrupt: asyncio.CancelledError | None
+        self,
+        coro: Coroutine[Any, Any, T],
+        yielded: Any,
+        interrupt: asyncio.CancelledError | None,
+        *,
+        started: bool = True,
     ) -> None:
         self._coro = coro
         self._yielded = yielded
         self._interrupt = interrupt
+        self._started = started
 
     def __await__(self) -> Generator[Any, Any, T]:
         coro = self._coro
         yielded = self._yielded
         try:
-            if yielded is NOT_STARTED:
+            if not self._started:
                 yielded = coro.send(None)
             # A cancel() that came between the hand-over and this step: as a Task does, pass it to what is awaited.
             if self._interrupt is not None and (yielded is None or not yielded.cancel()):
@@ -49,7 +61,7 @@ class Resumed(Generic[T]):
 class Runner:
     """One parked Task and its Context. ``hand_over`` gives it a coroutine to finish."""
 
-    __slots__ = ("_job", "_loop", "_owner", "_wake", "context", "pristine", "task")
+    __slots__ = ("_job", "_loop", "_owner", "_wake", "context", "pristine", "step", "task")
 
     def __init__(self, owner: Runners, loop: asyncio.AbstractEventLoop) -> None:
         self._owner = owner
@@ -59,6 +71,7 @@ class Runner:
         self._wake: asyncio.Future[None] = loop.create_future()
         self._job: Callable[[asyncio.CancelledError | None], Coroutine[Any, Any, None]] | None = None
         self.task = loop.create_task(self._run(), context=self.context)
+        self.step = Stepper(loop, self.task, self.context, self.pristine).step
 
     @property
     def clean(self) -> bool:

@@ -10,48 +10,61 @@ cancellation work as in any Task.
 from __future__ import annotations
 
 import os
-from asyncio.tasks import _enter_task, _leave_task  # type: ignore[attr-defined]
-from collections.abc import Callable, Coroutine
+from asyncio.tasks import _enter_task, _leave_task
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
     from contextvars import Context
 
-__all__ = ["NOT_STARTED", "first_step"]
+__all__ = ["DONE", "REFUSED", "STAINED", "SUSPENDED", "Stepper"]
 
-NOT_STARTED: Final = object()
-"""Yielded, so to speak, by a coroutine that could not be started because some other Task is running."""
-
-
-def _first_step(
-    loop: AbstractEventLoop,
-    task: Task[Any],
-    context: Context,
-    coro: Coroutine[Any, Any, Any],
-    not_started: object,
-) -> tuple[bool, Any]:
-    """Runs ``coro`` to its first suspension: (True, its result) or (False, what it yielded); raises what it raises."""
-    try:
-        _enter_task(loop, task)
-    except RuntimeError:
-        return False, not_started
-    try:
-        return False, context.run(coro.send, None)
-    except StopIteration as stop:
-        return True, stop.value
-    finally:
-        _leave_task(loop, task)
+SUSPENDED: Final = 0
+"""The coroutine awaits something; the value is what it yielded."""
+DONE: Final = 1
+"""It has returned the value."""
+STAINED: Final = 2
+"""It has returned the value, but left something behind in the Context or a cancellation in the Task."""
+REFUSED: Final = 3
+"""It was not started, because some other Task is running right now."""
 
 
-def _choose() -> Callable[..., tuple[bool, Any]]:
+class _PureStepper:
+    """Takes first steps in one parked Task and its Context."""
+
+    __slots__ = ("_context", "_loop", "_pristine", "_task")
+
+    def __init__(self, loop: AbstractEventLoop, task: Task[Any], context: Context, pristine: Context) -> None:
+        self._loop = loop
+        self._task = task
+        self._context = context
+        self._pristine = pristine
+
+    def step(self, coro: Coroutine[Any, Any, Any]) -> tuple[int, Any]:
+        """Runs ``coro`` to its first suspension or its end; returns how that went and the value. Raises what it
+        raises."""
+        try:
+            _enter_task(self._loop, self._task)
+        except RuntimeError:
+            return REFUSED, None
+        try:
+            return SUSPENDED, self._context.run(coro.send, None)
+        except StopIteration as stop:
+            clean = self._context == self._pristine and not self._task.cancelling()
+            return DONE if clean else STAINED, stop.value
+        finally:
+            _leave_task(self._loop, self._task)
+
+
+def _choose() -> type[_PureStepper]:
     if os.environ.get("FRAMEWORK_PURE") == "1":
-        return _first_step
+        return _PureStepper
     try:
-        from framework.net._step import first_step as compiled
+        from framework.net._step import Stepper as Compiled
     except ImportError:
-        return _first_step
-    return compiled  # type: ignore[no-any-return]
+        return _PureStepper
+    return Compiled
 
 
-first_step = _choose()
+Stepper = _choose()

@@ -93,7 +93,7 @@ async def _send_body(connection: Outgoing, response: StreamingResponse, chunked:
 def write_whole(connection: Outgoing, core: Core, request: Request, response: Response) -> None:
     keep = connection.keeps_alive(request, response)
     tail = core.encoder.tail(keep, request.minor)
-    connection.write(core.encoder.whole(response, head=request.method == "HEAD", tail=tail))
+    connection.write(core.encoder.whole(response, request.method == "HEAD", tail))
 
 
 def _closing(content: AsyncIterable[bytes | str]) -> Any:

@@ -1,7 +1,7 @@
 """The pure-Python twin of the compiled leaves, always there: the same names, results and faults.
 
-The usual head is read by one possessive regular expression that validates it as a whole; what its field block
-says is remembered, because clients repeat it. Every other head goes the exact way (``_pure_exact.py``).
+The usual head is read by two regular expressions that validate all of it, line and field block; what a block says
+is remembered, because clients repeat it. Every other head goes the exact way (``_pure_exact.py``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from framework.wire._pure_encode import encode_fields, encode_response
 from framework.wire._pure_exact import read_request, read_response
-from framework.wire._pure_grammar import AUTHORITY, DIGITS, FACTUAL, REQUEST, RESPONSE
+from framework.wire._pure_grammar import AUTHORITY, BLOCK, DIGITS, FACTUAL, REQUEST_LINE, STATUS_LINE
 from framework.wire._pure_head import Facts, Head, Limits, RequestHead, ResponseHead
 
 __all__ = [
@@ -33,6 +33,8 @@ TWIN: Final[str] = "pure"
 _MEMO_BLOCKS = 128
 _MEMO_BLOCK_SIZE = 2048
 
+_ZERO = ord("0")
+
 
 def parse_request(data: bytes, start: int, limits: Limits, cls: type[R]) -> R | None:
     """Parses the request head that begins at ``start`` of ``data`` into a ``cls``, a subclass of RequestHead.
@@ -41,12 +43,12 @@ def parse_request(data: bytes, start: int, limits: Limits, cls: type[R]) -> R | 
     Raises RemoteProtocolError with the status that answers the fault, as early as the bytes show it.
     """
     stop = data.find(b"\r\n\r\n", start, start + limits.max_head) if start >= 0 else -1
-    if stop < 0:
-        return read_request(data, start, limits, cls)
-    match = REQUEST(data[start : stop + 2].decode("latin-1"))
+    minor = data.find(b"\r\n", start) - 1
+    match = REQUEST_LINE(data[start:minor].decode("latin-1")) if stop >= 0 else None
     if match is None:
         return read_request(data, start, limits, cls)
-    method, target, plain, rough, query, block = match.groups()
+    method, target, plain, rough, query = match.groups()
+    block = data[minor : stop + 2]
     facts = limits.memo.get(block) or _facts(block, limits)
     if facts is None or len(target) > limits.max_target:
         return read_request(data, start, limits, cls)
@@ -56,7 +58,7 @@ def parse_request(data: bytes, start: int, limits: Limits, cls: type[R]) -> R | 
     head.plain_path = rough is None
     head.raw_path = rough or plain
     head.query_string = query or ""
-    head.minor = 0 if block[0] == "0" else 1
+    head.minor = 0 if block[0] == _ZERO else 1
     (
         head.content_length,
         head.chunked,
@@ -76,11 +78,12 @@ def parse_response(data: bytes, start: int, limits: Limits) -> ResponseHead | No
     Raises RemoteProtocolError, always with status 502: the fault lies upstream, not with the client.
     """
     stop = data.find(b"\r\n\r\n", start, start + limits.max_head) if start >= 0 else -1
-    match = RESPONSE(data[start : stop + 2].decode("latin-1")) if stop >= 0 else None
+    line = data.find(b"\r\n", start)
+    match = STATUS_LINE(data[start:line].decode("latin-1")) if stop >= 0 else None
     if match is None:
         return read_response(data, start, limits)
-    minor, status, reason, lines = match.groups()
-    block = f"{minor}\r\n{lines}"
+    minor, status, reason = match.groups()
+    block = b"%b%b" % (minor.encode(), data[line : stop + 2])
     facts = _glance(block, limits, request=False)
     if facts is None:
         return read_response(data, start, limits)
@@ -94,7 +97,7 @@ def parse_response(data: bytes, start: int, limits: Limits) -> ResponseHead | No
     return head
 
 
-def _facts(block: str, limits: Limits) -> Facts | None:
+def _facts(block: bytes, limits: Limits) -> Facts | None:
     """What the field block of a request says, remembered; None where only the exact way can tell."""
     facts = _glance(block, limits, request=True)
     if facts is not None and len(block) <= _MEMO_BLOCK_SIZE:
@@ -104,19 +107,19 @@ def _facts(block: str, limits: Limits) -> Facts | None:
     return facts
 
 
-def _glance(block: str, limits: Limits, *, request: bool) -> Facts | None:
+def _glance(block: bytes, limits: Limits, *, request: bool) -> Facts | None:
     """The facts of a block that has each factual field once and plain; None for any other, good or bad."""
-    if block.count("\n") > limits.max_fields + 1:
+    if block.count(b"\n") > limits.max_fields + 1 or BLOCK(block) is None:
         return None
     low = block.lower()
-    found: list[tuple[str, str]] = FACTUAL(low)
-    said = {name: value.rstrip(" \t") for name, value in found}
-    old = low[0] == "0"
-    length = said.get("content-length")
-    codings = said.get("transfer-encoding")
-    tokens = said.get("connection", "")
-    host = said.get("host", "" if old else None) if request else ""
-    expect = said.get("expect") if request and not old else None
+    found: list[tuple[bytes, bytes]] = FACTUAL(low)
+    said = {name: value.rstrip(b" \t").decode("latin-1") for name, value in found}
+    old = low[0] == _ZERO
+    length = said.get(b"content-length")
+    codings = said.get(b"transfer-encoding")
+    tokens = said.get(b"connection", "")
+    host = said.get(b"host", "" if old else None) if request else ""
+    expect = said.get(b"expect") if request and not old else None
     if (
         len(said) != len(found)
         or host is None
@@ -128,13 +131,13 @@ def _glance(block: str, limits: Limits, *, request: bool) -> Facts | None:
     ):
         return None
     if host:
-        at = low.index("\nhost:") + 6
-        host = block[at : block.index("\r", at)].strip(" \t")
+        at = low.index(b"\nhost:") + 6
+        host = block[at : block.index(b"\r", at)].strip(b" \t").decode("latin-1")
     return Facts(
         -1 if length is None else int(length),
         codings is not None,
         tokens == "keep-alive" if old else tokens != "close",
-        tokens == "upgrade" and "upgrade" in said and not old,
+        tokens == "upgrade" and b"upgrade" in said and not old,
         expect is not None,
         host,
     )

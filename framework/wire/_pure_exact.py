@@ -213,7 +213,7 @@ def _absolute(target: str) -> tuple[str, str]:
     return host, rest[found.end() :]
 
 
-def _field_block(window: _Window, limits: Limits, notes: _Notes) -> str:
+def _field_block(window: _Window, limits: Limits, notes: _Notes) -> bytes:
     """Takes field lines up to and with the empty line."""
     start = window.at
     count = 0
@@ -230,9 +230,9 @@ def _field_block(window: _Window, limits: Limits, notes: _Notes) -> str:
         if count > limits.max_fields:
             _fault("too many header fields", 431)
         notes.take(name.lower(), value.decode("latin-1").strip(" \t"))
-    block = window.data[start : window.at].decode("latin-1")
+    lines = window.data[start : window.at]
     window.newline("a bare CR in the head")
-    return f"{notes.minor}\r\n{block}"
+    return b"%d\r\n%b" % (notes.minor, lines)
 
 
 class _Notes:

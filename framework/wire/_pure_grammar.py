@@ -10,11 +10,12 @@ import re
 
 __all__ = [
     "AUTHORITY",
+    "BLOCK",
     "DIGITS",
     "FACTUAL",
     "PLAIN_PATH",
-    "REQUEST",
-    "RESPONSE",
+    "REQUEST_LINE",
+    "STATUS_LINE",
     "TCHAR",
     "TOKEN",
     "USERINFO",
@@ -49,20 +50,20 @@ AUTHORITY = re.compile(rf"(?:\[(?:{_IPV6})\]|{_NAMED}*+)(?::[0-9]{{0,5}})?").ful
 USERINFO = re.compile(rf"(?:{_NAMED}|:)*+").fullmatch
 PLAIN_PATH = re.compile(rf"(?:{_SEGMENT})*+").fullmatch
 
-_LINES = rf"(?:{TCHAR}++:{VCHARS}*+\r\n)*+"
-
-# A whole request head but for its empty line: method; target in origin-form without a fragment; its path
-# where plain; its path otherwise; its query; the minor version and all field lines in one piece.
-REQUEST = re.compile(
+# A request line up to its minor version: method; target in origin-form without a fragment; its path where plain;
+# its path otherwise; its query.
+REQUEST_LINE = re.compile(
     rf"(?!CONNECT )({TCHAR}{{1,32}}+) "
-    rf"((?:((?:{_SEGMENT})++)(?=[? ])|(/[!\"$->@-~]*+))(?:\?([!\"$-~]*+))?+) "
-    rf"HTTP/1\.([0-9]\r\n{_LINES})"
+    rf"((?:((?:{_SEGMENT})++)(?=[? ])|(/[!\"$->@-~]*+))(?:\?([!\"$-~]*+))?+) HTTP/1\."
 ).fullmatch
 
-# The same of a response: minor version; status; reason; field lines.
-RESPONSE = re.compile(rf"HTTP/1\.([0-9]) ([1-9][0-9]{{2}}) ({VCHARS}*+)\r\n({_LINES})").fullmatch
+# What follows it up to the empty line, in bytes: minor version and all field lines.
+BLOCK = re.compile(rf"[0-9]\r\n(?:{TCHAR}++:{VCHARS}*+\r\n)*+".encode("latin-1")).fullmatch
+
+# A status line: minor version; status; reason.
+STATUS_LINE = re.compile(rf"HTTP/1\.([0-9]) ([1-9][0-9]{{2}}) ({VCHARS}*+)").fullmatch
 
 # The fields of a lower-case block that say more than themselves.
 FACTUAL = re.compile(
-    r"\n(host|expect|upgrade|connection|content-length|transfer-encoding):[ \t]*+([^\r]*+)"
+    rb"\n(host|expect|upgrade|connection|content-length|transfer-encoding):[ \t]*+([^\r]*+)"
 ).findall

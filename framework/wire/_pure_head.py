@@ -43,11 +43,11 @@ class Limits:
         self.max_fields = max_fields
         self.max_target = max_target
         # Clients send the same block with every request of a connection; see _pure.py for its bound.
-        self.memo: dict[str, Facts] = {}
+        self.memo: dict[bytes, Facts] = {}
 
 
 class Head:
-    """What the field block of any message says about its framing; its fields stay one text until asked for.
+    """What the field block of any message says about its framing; its fields stay bytes until asked for.
 
     Attributes:
         minor: of the HTTP version, 0 or 1.
@@ -79,23 +79,24 @@ class Head:
     expect_continue: bool
     end: int
     host: str
-    block: str  # of this twin only: the minor version's digit, then all field lines, each ended by CRLF
+    block: bytes  # of this twin only: the minor version's digit, then all field lines, each ended by CRLF
 
     def fields(self) -> list[tuple[str, str]]:
         """All field lines in order as (lower-case name, value), values decoded as ISO-8859-1."""
         pairs: list[tuple[str, str]] = []
-        for line in self.block.split("\r\n")[1:-1]:
+        for line in self.block.decode("latin-1").split("\r\n")[1:-1]:
             name, _, value = line.partition(":")
             pairs.append((name.lower(), value.strip(" \t")))
         return pairs
 
     def field(self, name: str) -> str | None:
         """The value of the first field called ``name`` (lower case), or None."""
-        at = self.block.lower().find(f"\r\n{name}:")
+        line = f"\r\n{name}:".encode()
+        at = self.block.lower().find(line)
         if at < 0 or ":" in name or "\r" in name:
             return None
-        at += len(name) + 3
-        return self.block[at : self.block.index("\r", at)].strip(" \t")
+        at += len(line)
+        return self.block[at : self.block.index(b"\r", at)].strip(b" \t").decode("latin-1")
 
 
 class RequestHead(Head):

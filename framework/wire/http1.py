@@ -6,7 +6,7 @@ from enum import Enum
 
 from framework.wire.leaves import RequestHead, ResponseHead
 
-__all__ = ["Framing", "request_framing", "response_framing"]
+__all__ = ["Framing", "request_body_framing", "response_body_framing"]
 
 
 class Framing(Enum):
@@ -18,14 +18,14 @@ class Framing(Enum):
     UNTIL_CLOSE = "the end of the connection"
 
 
-def request_framing(head: RequestHead) -> Framing:
+def request_body_framing(head: RequestHead) -> Framing:
     """A request without Transfer-Encoding and Content-Length has no body."""
     if head.chunked:
         return Framing.CHUNKED
     return Framing.LENGTH if head.content_length > 0 else Framing.NONE
 
 
-def response_framing(method: str, head: ResponseHead) -> Framing:
+def response_body_framing(method: str, head: ResponseHead) -> Framing:
     """The framing of the response to a request with ``method``.
 
     After a 2xx to CONNECT, and after 101, there is no body but a tunnel: whatever follows belongs to it.

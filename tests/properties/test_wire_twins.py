@@ -93,7 +93,7 @@ def one_of(listed: str) -> st.SearchStrategy[str]:
 
 
 OWS = one_of("| |\t| \t |  ")
-CASED = st.sampled_from([str, str.lower, str.upper, str.title])
+CASED: st.SearchStrategy[Callable[[str], str]] = st.sampled_from([str, str.lower, str.upper, str.title])
 WORDS = one_of("a|x-y|cookie|accept|te|hosts|Transfer_Encoding|expec|~!")
 TARGETS = one_of(
     '/|/a|/a/b?c=d|/a?|/?a?b|/a#f|/a?b#f|//a|/.|/a/../b|/%41|/a%|/"<>|/a/.b|*|http://h|http://h/|HTTPS://h:80/a?b'
@@ -277,17 +277,18 @@ PAIRS = st.lists(
 )
 
 
-def encoded(twin: Any, pairs: list[tuple[str, str]], body: bytes, with_body: bool) -> tuple[Any, ...]:
+def encoded(twin: Any, pairs: list[tuple[str, str]], body: bytes, with_body: bool) -> list[Any]:
     outcomes: list[Any] = []
-    for write in (
+    writers: list[Callable[[], bytes]] = [
         lambda: twin.encode_fields(pairs),
         lambda: twin.encode_response(b"HTTP/1.1 200 OK\r\n", pairs, body, b"\r\n", with_body),
-    ):
+    ]
+    for write in writers:
         try:
             outcomes.append(write())
         except LocalProtocolError as error:
             outcomes.append((error.status, error.reason))
-    return tuple(outcomes)
+    return outcomes
 
 
 @given(pairs=PAIRS, body=st.binary(max_size=12), with_body=st.booleans())
@@ -295,3 +296,20 @@ def test_what_they_write(
     compiled: SimpleNamespace, pairs: list[tuple[str, str]], body: bytes, with_body: bool
 ) -> None:
     assert encoded(_pure, pairs, body, with_body) == encoded(compiled, pairs, body, with_body)
+
+
+TOKENS_ONLY = st.text("!#$%&'*+-.^_`|~09azAZ", min_size=1, max_size=8)
+
+
+@given(pairs=st.lists(st.tuples(TOKENS_ONLY, VALUES), max_size=5), body=st.binary(max_size=12))
+def test_what_is_written_is_read_back(pairs: list[tuple[str, str]], body: bytes) -> None:
+    data = leaves.encode_response(b"HTTP/1.1 200 OK\r\n", pairs, body, b"connection: close\r\n\r\n", True)
+    head = leaves.parse_response(data, 0, leaves.Limits())
+    assert head is not None
+    assert (head.status, head.content_length, head.keep_alive, data[head.end :]) == (
+        200,
+        len(body),
+        False,
+        body,
+    )
+    assert head.fields()[1:-1] == [(name.lower(), value.strip(" \t")) for name, value in pairs]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -11,6 +13,8 @@ from starlette.routing import Route
 
 from benchmarks.load import orders, work
 from benchmarks.load.servers import asgi
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 async def hello(request: Request) -> Response:
@@ -33,7 +37,7 @@ async def filler(request: Request) -> Response:
     return PlainTextResponse("filler")
 
 
-def application() -> Starlette:
+def application(order: Endpoint = order) -> Starlette:
     settings = work.settings()
     before, after = work.fillers(settings.routes)
     routes = [

@@ -168,21 +168,61 @@ async def test_a_place_that_comes_with_the_deadline_is_taken() -> None:
 
 
 async def test_the_worker_cannot_wait_for_a_place_that_only_it_can_free() -> None:
-    refused: list[Exception] = []
+    refused: list[str] = []
 
     async def sends(event: object) -> None:
-        try:
+        if event == 1:
             await queue.put("more", None)
-            await queue.put("too many", None)
-        except ResourceError as error:
-            refused.append(error)
+            with pytest.raises(ResourceError) as caught:
+                await queue.put("too many", None)
+            refused.append(str(caught.value))
 
     queue = queue_to(sends, max_queued=1)
     queue.start()
     queue.post(1)
-    await turns(3)
-    assert "full" in str(refused[0])
-    queue._worker.cancel() if queue._worker else None
+    await queue.stop()
+    assert refused == ["the event queue is full (1 events)"]
+
+
+async def test_events_that_post_events_do_not_starve_the_loop() -> None:
+    seen: list[object] = []
+
+    async def chain(event: object) -> None:
+        seen.append(event)
+        if not enough:
+            queue.post(event)
+
+    enough: list[bool] = []
+    queue = queue_to(chain)
+    queue.start()
+    queue.post(1)
+    await turns(10)
+    assert 1 <= len(seen) <= 10
+    enough.append(True)
+    await queue.stop()
+
+
+@pytest.mark.parametrize("queued", [1, 2])
+async def test_a_receiver_that_swallows_the_end_of_the_worker_does_not_keep_it(queued: int) -> None:
+    tasks, seen = asyncio.all_tasks(), list[object]()
+
+    async def stubborn(event: object) -> None:
+        seen.append(event)
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            await turns(2)
+
+    queue = queue_to(stubborn, stop_timeout=0.0)
+    queue.start()
+    for number in range(queued):
+        queue.post(number)
+    await turns()
+    with pytest.raises(DeadlineExceeded):
+        await queue.stop()
+    await turns(5)
+    assert asyncio.all_tasks() == tasks
+    assert seen == [0]
 
 
 async def test_drain_waits_for_what_listeners_post_meanwhile() -> None:
@@ -287,6 +327,26 @@ async def test_a_cancellation_of_stop_at_every_turn_leaves_no_worker() -> None:
             # Cancelled before its first step, stop has not begun; a second one ends the worker.
             gate.permits.release()
             await queue.stop()
+
+
+@pytest.mark.parametrize("turn", range(4))
+async def test_a_sender_cancelled_in_the_turn_of_the_stop(turn: int) -> None:
+    gate = Gate()
+    queue = queue_to(gate, max_queued=1, stop_timeout=0.0)
+    queue.start()
+    queue.post(1)
+    await turns()
+    queue.post(2)
+    sender = asyncio.ensure_future(queue.put(3, None))
+    await turns()
+    stopping = asyncio.ensure_future(queue.stop())
+    await turns(turn)
+    sender.cancel()
+    with pytest.raises(DeadlineExceeded):
+        await stopping
+    await asyncio.wait([sender])
+    assert sender.cancelled() or isinstance(sender.exception(), ResourceError)
+    assert queue._waiting == {}
 
 
 async def test_it_starts_again_after_a_stop_and_in_another_loop() -> None:

@@ -132,7 +132,7 @@ def test_what_is_no_lifespan_is_refused_at_once() -> None:
 async def test_a_function_that_returns_no_lifespan_unwinds() -> None:
     log: Log = []
     with pytest.raises(SetupError, match="returned int, which cannot be entered"):
-        await LifespanStack(None, [part(log, "a"), lambda _: 5]).__aenter__()  # type: ignore[return-value]
+        await LifespanStack(None, [part(log, "a"), lambda _: 5]).__aenter__()  # type: ignore[list-item,return-value]
     assert log == ["+a", "-a"]
 
 
@@ -205,6 +205,25 @@ async def test_the_body_s_error_goes_through_or_leads_the_group() -> None:
         async with LifespanStack(None, [part(log, "b", leave=OSError("stuck")), part(log, "c")]):
             raise crash
     assert messages(caught.value) == ["crash", "stuck"]
+
+
+async def test_an_error_that_a_lifespan_passes_on_counts_once() -> None:
+    class PassesOn:
+        async def __aenter__(self) -> None: ...
+
+        async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+            if error is not None:
+                raise error
+
+    crash = ValueError("crash")
+    with pytest.raises(ValueError, match="crash") as caught:
+        async with LifespanStack(None, [PassesOn(), PassesOn()]):
+            raise crash
+    assert caught.value is crash
+    with pytest.raises(ExceptionGroup) as group:
+        async with LifespanStack(None, [PassesOn(), part([], "a", leave=OSError("stuck"))]):
+            pass
+    assert messages(group.value) == ["stuck"]
 
 
 async def test_a_lifespan_is_told_what_ended_its_time() -> None:

@@ -95,6 +95,11 @@ def test_shapes(annotation: Any, shape: Shape) -> None:
     assert shape_of(annotation) == shape
 
 
+def test_a_named_type_is_what_it_names() -> None:
+    extensions = pytest.importorskip("typing_extensions")
+    assert shape_of(extensions.TypeAliasType("Named", Inner | None)).structs == (Inner,)
+
+
 def test_only_length_limits_are_kept_for_collections() -> None:
     annotation = Annotated[list[int] | int, msgspec.Meta(ge=1), msgspec.Meta(min_length=2, title="x")]
     assert shape_of(annotation).bounds == (msgspec.Meta(min_length=2),)

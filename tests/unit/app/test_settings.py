@@ -232,6 +232,27 @@ def test_a_secret_never_shows_in_errors(tmp_path: Path) -> None:
     assert "hunter2" not in "\n".join(problems({"vault": Vault}, environ=environ))
 
 
+class Door(msgspec.Struct, frozen=True):
+    key: Secret
+
+
+class House(msgspec.Struct, frozen=True):
+    doors: dict[str, Door]
+
+    def __post_init__(self) -> None:
+        raise ValueError(f"cannot open {[door.key.reveal() for door in self.doors.values()]}")
+
+
+def test_a_secret_deep_inside_never_shows_in_errors() -> None:
+    environ = {
+        "FRAMEWORK_HOUSE__DOORS__FRONT__KEY": "hunter2",
+        "FRAMEWORK_HOUSE__DOORS__BACK__KEY": "hunter22",
+    }
+    (problem,) = problems({"house": House}, environ=environ)
+    assert problem.startswith("house: cannot open ['***', '***'] (")
+    assert "hunter" not in problem
+
+
 def test_trap_a_second_configuration_is_silently_the_first_one() -> None:
     first = load(SECTIONS, environ={"FRAMEWORK_SERVER__PORT": "1"})
     second = load(SECTIONS, environ={"FRAMEWORK_SERVER__PORT": "2"})

@@ -19,6 +19,7 @@ def test_short_is_four_servers_and_two_rounds_of_two_seconds(
         return {"kind": "load", "refused": []}
 
     monkeypatch.setattr(command, "run_load", record)
+    monkeypatch.setattr("benchmarks.load.roster.find_twin", lambda: "compiled")
     out = tmp_path / "deep" / "result.json"
     assert command.main(["load", "--short", "--out", str(out)]) == 0
     (plan,) = plans

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load.roster import FLOOR, FOLDER, OURS, SERVERS, SHORT, Installed, Server, select
+from benchmarks.load.roster import FLOOR, FOLDER, OURS, PURE, SERVERS, Installed, Server, select, short
 from benchmarks.load.scenarios import SCENARIOS
 from benchmarks.load.work import Settings
 
@@ -32,7 +32,6 @@ def test_floor_and_framework_take_every_scenario() -> None:
 
 def test_select_keeps_the_order_of_the_roster() -> None:
     assert [server.name for server in select("starlette,floor")] == ["floor", "starlette"]
-    assert [server.name for server in select(SHORT)] == ["floor", "framework", "granian-rsgi", "starlette"]
     assert select(None) == SERVERS
 
 
@@ -73,3 +72,8 @@ def test_the_nginx_configuration_listens_where_it_is_told(tmp_path: Path) -> Non
 def test_a_python_server_runs_as_a_module(tmp_path: Path) -> None:
     server = Server("x", "x", "project", "floor")
     assert server.command(Settings(port=1), tmp_path)[1:] == ["-m", "benchmarks.load.servers.floor"]
+
+
+def test_without_compiled_leaves_the_pure_twin_stands_for_the_framework() -> None:
+    assert short("compiled") == (FLOOR, OURS, "granian-rsgi", "starlette")
+    assert short("pure") == short(None) == (FLOOR, PURE, "granian-rsgi", "starlette")

@@ -215,13 +215,14 @@ async def test_an_override_of_a_later_start_ends_with_the_real_thing(container: 
 
 
 async def test_an_override_across_openings_brings_no_closed_object_back(container: Container) -> None:
+    binder = Binder(container, Config)
     app = container.open()
     closed = await app.get(Config)
     with container.override(Config, Fake):
         await app.close()
         app = container.open()
         await app.start()
-    assert await app.get(Config) is not closed
+    assert await binder.call(Request()) is await app.get(Config) is not closed
     await app.close()
 
 

@@ -105,8 +105,8 @@ def test_any_other_order_of_codings_is_refused(refusal: Refusal, fields: list[st
 
 @pytest.mark.parametrize(
     "coding",
-    ["pigeons", "chunkedchunked", "xchunked", "chunked;a", "chunked x", '"chunked"', "chunke", "\xa0chunked", "chunked\x85",
-     "chun\xadked", "cow, chunked", "chunked;q=0.5", "'chunked'"],
+    ["pigeons", "chunkedchunked", "xchunked", "chunked;a", "chunked x", '"chunked"', "chunke", "\xa0chunked",
+     "chunked\x85", "chun\xadked", "cow, chunked", "chunked;q=0.5", "'chunked'"],
 )  # fmt: skip
 def test_an_unknown_coding_is_not_implemented(refusal: Refusal, coding: str) -> None:
     assert refusal(POST, f"Transfer-Encoding: {coding}") == 501

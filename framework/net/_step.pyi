@@ -1,0 +1,3 @@
+from framework.net.step import _PureStepper
+
+class Stepper(_PureStepper): ...
