@@ -27,6 +27,7 @@ class Container:
     def __init__(self) -> None:
         self._registry = Registry()
         self._app: AppScope | None = None
+        self._deriving = False
         self._subscribers: list[Callable[[], None]] = []
 
     def provide(
@@ -47,6 +48,21 @@ class Container:
     def value(self, key: TypeForm[T], instance: T) -> None:
         """Registers an object that exists already; whoever made it closes it."""
         self._registry.add_value(key, instance)
+        self._changed()
+
+    @contextmanager
+    def derived(self) -> Generator[None]:
+        """Registers what is made anew by each build, such as the values of settings.
+
+        What is provided within the ``with`` replaces what was provided within the last one; subscribers hear of it
+        once, at the end. When the block raises, all stays as it was.
+        """
+        self._deriving = True
+        try:
+            with self._registry.derived():
+                yield
+        finally:
+            self._deriving = False
         self._changed()
 
     def expect(self, key: Key, *, scope: Scope = Scope.REQUEST) -> None:
@@ -139,7 +155,10 @@ class Container:
             RuntimeError: it is open already: compiled code can read one app scope only.
         """
         if self._app is not None:
-            raise RuntimeError("the app scope of this container is open already")
+            raise RuntimeError(
+                "the app scope of this container is open already: close it first; "
+                "what is to run beside it needs a container of its own"
+            )
         self._app = AppScope(self._registry, self._forget_app)
         return self._app
 
@@ -147,5 +166,7 @@ class Container:
         self._app = None
 
     def _changed(self) -> None:
+        if self._deriving:
+            return
         for callback in tuple(self._subscribers):
             callback()

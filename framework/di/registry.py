@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -43,6 +44,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: list[_Entry | Provider] = []
+        self._derived: list[_Entry | Provider] = []
+        self._target = self._entries
         self._expected: dict[Key, Scope] = {}
         self._overrides: list[Override] = []
         self._cells: dict[Key, Cell] = {}
@@ -50,13 +53,28 @@ class Registry:
 
     def add(self, factory: Callable[..., Any], scope: Scope, provides: Key) -> None:
         """Registers a factory, without reading it yet."""
-        self._entries.append(_Entry(factory, scope, provides))
+        self._target.append(_Entry(factory, scope, provides))
         self._graph = None
 
     def add_value(self, key: Key, instance: object) -> None:
         """Registers an object that exists."""
-        self._entries.append(value(key, instance))
+        self._target.append(value(key, instance))
         self._graph = None
+
+    @contextmanager
+    def derived(self) -> Generator[None]:
+        """What is added within the ``with`` replaces what was added within the last one, if it succeeds."""
+        before, self._derived = self._derived, []
+        self._target = self._derived
+        self._graph = None
+        try:
+            yield
+        except BaseException:
+            self._derived = before
+            raise
+        finally:
+            self._target = self._entries
+            self._graph = None
 
     def expect(self, key: Key, scope: Scope) -> None:
         """Declares a key that is handed in."""
@@ -116,7 +134,7 @@ class Registry:
     def _read(self) -> Graph:
         problems: list[str] = []
         providers: dict[Key, Provider] = {}
-        for entry in self._entries:
+        for entry in (*self._entries, *self._derived):
             try:
                 provider = entry if isinstance(entry, Provider) else entry.provider
             except GraphError as error:

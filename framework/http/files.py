@@ -22,7 +22,7 @@ from framework.http.conditions import Conditions
 from framework.http.dates import http_date
 from framework.http.etags import quote_etag
 from framework.http.extensions import media_type_of
-from framework.http.openfile import CHUNK, FileChanged, OpenFile, open_file
+from framework.http.openfile import FileChanged, OpenFile, open_file
 from framework.http.ranges import MAX_RANGES, ByteRange, lay_out_byteranges, select_ranges
 from framework.http.request import Request
 from framework.http.response import Response, StreamingResponse
@@ -58,7 +58,7 @@ class Delivery:
     """
 
     media_type: str
-    conditions: Conditions = Conditions()
+    conditions: Conditions
     etag: str | None = None
     fingerprint: Callable[[os.stat_result], str] = fingerprint
     cache_control: str | None = None
@@ -159,7 +159,7 @@ def _answer(file: OpenFile, delivery: Delivery) -> Response:
     if ranges is not None:
         status = 206
         if len(ranges) == 1:
-            pieces, length = [*ranges], ranges[0].stop - ranges[0].start
+            pieces[:], length = ranges, ranges[0].stop - ranges[0].start
             fields.append(("content-range", ranges[0].content_range(size)))
         else:
             boundary = os.urandom(16).hex()

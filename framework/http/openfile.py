@@ -12,7 +12,7 @@ from typing import Final
 from framework.errors import HTTPError, ResourceError
 from framework.http.ranges import ByteRange
 
-__all__ = ["CHUNK", "FileChanged", "OpenFile", "open_file"]
+__all__ = ["CHUNK", "FileChanged", "OpenFile", "open_file", "refusal"]
 
 CHUNK: Final = 131_072
 """Bytes read at once, and held for each client that reads slowly."""
@@ -120,17 +120,20 @@ def open_file(path: str | os.PathLike[str], *, directory: int | None = None, fol
         follow: whether the last component may be a symbolic link.
 
     Raises:
-        HTTPError: 404 for what is not there, is no regular file, or a name no file can have; 403 for what this
-            process may not read.
+        HTTPError: as ``refusal``; 404 for what is no regular file, too.
     """
     flags = _FLAGS if follow else _FLAGS | getattr(os, "O_NOFOLLOW", 0)
     try:
         return OpenFile(os.open(path, flags, dir_fd=directory))
-    except PermissionError:
-        raise HTTPError(403) from None
-    except ValueError:
-        raise HTTPError(404) from None
-    except OSError as error:
-        if error.errno in _ABSENT:
-            raise HTTPError(404) from None
-        raise
+    except (OSError, ValueError) as error:
+        raise refusal(error) from None
+
+
+def refusal(error: OSError | ValueError) -> Exception:
+    """What to raise for the file system's ``error``: HTTPError 404 for what is not there and for names that no file can
+    have, 403 for what this process may not read, and the error itself where the fault is the server's."""
+    if isinstance(error, PermissionError):
+        return HTTPError(403)
+    if isinstance(error, ValueError) or error.errno in _ABSENT:
+        return HTTPError(404)
+    return error

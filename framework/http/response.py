@@ -27,7 +27,7 @@ class Response:
         media_type: the Content-Type field.
     """
 
-    __slots__ = ("_headers", "body", "media_type", "status")
+    __slots__ = ("body", "fields", "media_type", "status")
 
     kind: ClassVar[int] = PLAIN
 
@@ -46,23 +46,17 @@ class Response:
         self.body: bytes = body
         self.status = status
         self.media_type = media_type
-        self._headers: MutableHeaders | None = None
+        self.fields: MutableHeaders | None = None
         if headers:
             self.headers.extend(headers.items() if isinstance(headers, Mapping) else headers)
 
     @property
     def headers(self) -> MutableHeaders:
-        """The fields besides Content-Type and those of framing; made at first use."""
-        headers = self._headers
-        if headers is None:
-            headers = self._headers = MutableHeaders([])
-        return headers
-
-    @property
-    def pairs(self) -> list[tuple[str, str]] | None:
-        """The fields as the serialiser reads them; None when there are none."""
-        headers = self._headers
-        return None if headers is None else headers.pairs
+        """The fields besides Content-Type and those of framing. ``fields`` is None until this was asked for."""
+        fields = self.fields
+        if fields is None:
+            fields = self.fields = MutableHeaders()
+        return fields
 
     def set_cookie(
         self,

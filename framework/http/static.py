@@ -13,6 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
@@ -22,12 +23,12 @@ from framework.http.conditions import Conditions
 from framework.http.encodings import preferred_encodings
 from framework.http.extensions import media_type_of
 from framework.http.files import Delivery, deliver, fingerprint, retrying
-from framework.http.openfile import OpenFile, open_file
+from framework.http.openfile import OpenFile, open_file, refusal
 from framework.http.ranges import MAX_RANGES
 from framework.http.request import Request
 from framework.http.response import Response
 
-__all__ = ["StaticFiles", "Symlinks"]
+__all__ = ["StaticFiles", "Symlinks", "is_served_name"]
 
 Symlinks: TypeAlias = Literal["never", "inside", "follow"]
 
@@ -41,7 +42,6 @@ _is_refused_on_windows = re.compile(
 _PUBLIC_DOT: Final = ".well-known"  # RFC 8615
 _CODINGS: Final[Mapping[str, str]] = {"zstd": ".zst", "br": ".br", "gzip": ".gz"}
 _STALE_NS: Final = 2_000_000_000
-_LINK_MET: Final = frozenset({errno.ELOOP, errno.ENOTDIR})
 _DIRECTORY: Final = (
     getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_PATH", os.O_RDONLY)
 )
@@ -118,20 +118,12 @@ class StaticFiles:
             if self._index is None:
                 raise HTTPError(404)
             names.append(self._index)
-        attempt = partial(self._answer, names, self._delivery(request, names), self._codings(request))
-        try:
-            return await asyncio.to_thread(retrying, attempt)
-        except HTTPError as error:
-            if error.status != 404 or wants_directory or self._index is None:
-                raise
-        if not await asyncio.to_thread(self._has_index, names):
-            raise HTTPError(404)
-        return _redirect(request)
+        delivery, codings = self._delivery(request, names), self._codings(request)
+        attempt = partial(self._answer, names, delivery, codings, None if wants_directory else request)
+        return await asyncio.to_thread(retrying, attempt)
 
     def _is_served(self, name: str) -> bool:
-        if _is_refused(name) or (os.name == "nt" and _is_refused_on_windows(name)):
-            return False
-        return self._hidden or not name.startswith(".") or name == _PUBLIC_DOT
+        return is_served_name(name, hidden=self._hidden, windows=os.name == "nt")
 
     def _delivery(self, request: Request, names: Sequence[str]) -> Delivery:
         control = self._cache_control
@@ -151,15 +143,23 @@ class StaticFiles:
 
     # -- in a worker thread -----------------------------------------------------------------------------------------
 
-    def _answer(self, names: Sequence[str], delivery: Delivery, codings: Sequence[str]) -> Response:
-        file, encoding = self._open(names, codings)
-        if encoding is not None:
-            delivery = _encoded(delivery, encoding)
-        return deliver(file, delivery)
+    def _answer(
+        self, names: Sequence[str], delivery: Delivery, codings: Sequence[str], request: Request | None
+    ) -> Response:
+        """The file; or a redirect of ``request``, unless it is None, to the directory that has this name."""
+        try:
+            file, coding = self._open(names, codings)
+        except HTTPError as error:
+            if error.status != 404 or request is None or not self._has_index(names):
+                raise
+            return _redirect(request)
+        return deliver(file, replace(delivery, encoding=coding))
 
     def _has_index(self, names: Sequence[str]) -> bool:
+        if self._index is None:
+            return False
         try:
-            file, _ = self._open([*names, self._index or ""], ())
+            file, _ = self._open([*names, self._index], ())
         except HTTPError:
             return False
         file.close()
@@ -167,16 +167,15 @@ class StaticFiles:
 
     def _open(self, names: Sequence[str], codings: Sequence[str]) -> tuple[OpenFile, str | None]:
         """The file, or the sibling in the first of ``codings`` that it has, with that coding."""
-        follow = self._symlinks == "follow"
-        if os.open not in os.supports_dir_fd:
-            return _open_variant(os.path.join(self._root, *names), None, codings, follow=follow)
+        if self._symlinks == "follow":
+            return _open_variant(os.path.join(self._root, *names), None, codings, follow=True)
         try:
-            return self._walk(names, codings, follow=follow)
+            return self._walk(names, codings)
         except _LinkMet:
             if self._symlinks == "never":
                 raise HTTPError(404) from None
         try:
-            return self._walk(self._resolve(names), codings, follow=False)
+            return self._walk(self._resolve(names), codings)
         except _LinkMet:
             raise HTTPError(404) from None
 
@@ -191,36 +190,37 @@ class StaticFiles:
             raise HTTPError(404)
         return resolved
 
-    def _walk(
-        self, names: Sequence[str], codings: Sequence[str], *, follow: bool
-    ) -> tuple[OpenFile, str | None]:
-        directory = _open_directory(self._root, None, follow=True)
+    def _walk(self, names: Sequence[str], codings: Sequence[str]) -> tuple[OpenFile, str | None]:
+        directory = _open_directory(self._root)
         try:
             for name in names[:-1]:
-                below = _open_directory(name, directory, follow=follow)
-                os.close(directory)
-                directory = below
-            return _open_variant(names[-1], directory, codings, follow=follow)
+                parent, directory = directory, _open_directory(name, directory)
+                os.close(parent)
+            return _open_variant(names[-1], directory, codings, follow=False)
         finally:
             os.close(directory)
 
 
 class _LinkMet(Exception):
-    """A component of the path may be a symbolic link, which is not to be followed."""
+    """A component of the path is, or may be, a symbolic link, and none is to be followed."""
 
 
-def _open_directory(name: str, directory: int | None, *, follow: bool) -> int:
+def is_served_name(name: str, *, hidden: bool, windows: bool) -> bool:
+    """Whether a segment of a path may name a file: it is one name and no more, on the platform it is for."""
+    if _is_refused(name) or (windows and _is_refused_on_windows(name)):
+        return False
+    return hidden or not name.startswith(".") or name == _PUBLIC_DOT
+
+
+def _open_directory(name: str, parent: int | None = None) -> int:
+    flags = _DIRECTORY if parent is None else _DIRECTORY | _NO_FOLLOW
     try:
-        return os.open(name, _DIRECTORY if follow else _DIRECTORY | _NO_FOLLOW, dir_fd=directory)
-    except PermissionError:
-        raise HTTPError(403) from None
-    except OSError as error:
+        return os.open(name, flags, dir_fd=parent)
+    except (OSError, ValueError) as error:
         # Which of the two a link gets that should have been a directory is the platform's choice.
-        if error.errno in _LINK_MET and not follow:
+        if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise _LinkMet from None
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
-            raise HTTPError(404) from None
-        raise
+        raise refusal(error) from None
 
 
 def _open_variant(
@@ -228,25 +228,19 @@ def _open_variant(
 ) -> tuple[OpenFile, str | None]:
     try:
         plain = os.stat(name, dir_fd=directory, follow_symlinks=follow)
-    except OSError:
-        raise HTTPError(404) from None
+    except (OSError, ValueError) as error:
+        raise refusal(error) from None
     if stat.S_ISLNK(plain.st_mode):
         raise _LinkMet
-    for coding in codings:
+    for coding in codings if stat.S_ISREG(plain.st_mode) else ():
         try:
             sibling = open_file(name + _CODINGS[coding], directory=directory, follow=follow)
         except HTTPError:
             continue
-        if sibling.stat.st_mtime_ns + _STALE_NS >= plain.st_mtime_ns and stat.S_ISREG(plain.st_mode):
+        if sibling.stat.st_mtime_ns + _STALE_NS >= plain.st_mtime_ns:
             return sibling, coding
         sibling.close()
     return open_file(name, directory=directory, follow=follow), None
-
-
-def _encoded(delivery: Delivery, encoding: str) -> Delivery:
-    from dataclasses import replace
-
-    return replace(delivery, encoding=encoding)
 
 
 def _redirect(request: Request) -> Response:

@@ -98,13 +98,14 @@ class Brain(Protocol):
 
     Attributes:
         code: the exit code, once all is over.
-        healthy: a worker serves.
     """
 
     code: int | None
 
     @property
-    def healthy(self) -> bool: ...
+    def healthy(self) -> bool:
+        """A worker serves."""
+        ...
 
     def start(self, now: float) -> None:
         """The first of all."""

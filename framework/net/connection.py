@@ -179,7 +179,7 @@ class Connection(Incoming):
                     coro = endpoint.call(request)
                     state, response = runner.step(coro)
                     if state != DONE:
-                        if state == SUSPENDED or state == REFUSED:
+                        if state in (SUSPENDED, REFUSED):
                             self._suspend(request, coro, response, started=state == SUSPENDED)
                             return None
                         runners.renew()
@@ -284,7 +284,7 @@ class Connection(Incoming):
         encoder = core.encoder
         if request.endpoint.after:
             response = self.apply_hooks(request, response)
-        if response.pairs is None and request.keep_alive and self._body is None and not (self._busy or core.draining):
+        if response.fields is None and request.keep_alive and self._body is None and not (self._busy or core.draining):
             if core.idle_by < self.due:
                 core.wheel.watch(self, core.idle_by)
             self._read_by = core.idle_by
@@ -312,7 +312,7 @@ class Connection(Incoming):
         keep = request.keep_alive and not self._closing and not core.draining
         if keep and self._receiving:
             keep = self._busy = self._drops_rest()
-        if keep and response.pairs is not None and asks_to_close(response):
+        if keep and asks_to_close(response):
             keep = False
         if not keep:
             self._closing = True

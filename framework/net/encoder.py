@@ -18,7 +18,6 @@ FRAMING: Final = frozenset(
     {"content-length", "transfer-encoding", "connection", "date", "keep-alive", "upgrade"}
 )
 BODILESS: Final = frozenset({204, 304})
-_NO_PAIRS: Final[list[tuple[str, str]]] = []
 
 
 class ResponseEncoder:
@@ -63,22 +62,26 @@ class ResponseEncoder:
         return made
 
     def whole(self, response: Response, head: bool, tail: bytes) -> bytes:
-        """Head and body of a plain response in one buffer; no body for HEAD, 204 and 304.
+        """Head and body of a plain response in one buffer; no body for HEAD (``head``), 204 and 304.
 
         Raises LocalProtocolError where a field would break the message.
         """
-        status = response.status
-        pairs = response.pairs
-        if pairs:
-            pairs = _checked(pairs, response, head)
-        prefix = self._prefixes.get((status, response.media_type)) or self.prefix(status, response.media_type)
-        if status in BODILESS:
+        prefix = self._prefixes.get((response.status, response.media_type))
+        if prefix is None or response.fields is not None or response.status in BODILESS:
+            return self._whole(response, head, tail)
+        return encode_response(prefix, None, response.body, tail, not head)
+
+    def _whole(self, response: Response, head: bool, tail: bytes) -> bytes:
+        prefix = self.prefix(response.status, response.media_type)
+        fields = response.fields
+        pairs = _checked(fields.pairs, response, head) if fields is not None else None
+        if response.status in BODILESS:
             return prefix + encode_fields(pairs or []) + tail
-        return encode_response(prefix, pairs or _NO_PAIRS, response.body, tail, not head)
+        return encode_response(prefix, pairs, response.body, tail, not head)
 
     def opening(self, response: StreamingResponse, *, chunked: bool, tail: bytes) -> bytes:
         """The head of a streamed response; ``chunked`` false and no length means the close ends the body."""
-        pairs = list(response.pairs or ())
+        pairs = [] if response.fields is None else list(response.fields.pairs)
         for name, _ in pairs:
             if name in FRAMING:
                 raise LocalProtocolError(f"the server writes the field {name}, not the response")
@@ -108,7 +111,7 @@ def _checked(pairs: list[tuple[str, str]], response: Response, head: bool) -> li
 
 def asks_to_close(response: Response) -> bool:
     """The handler wants the connection closed after this response."""
-    pairs = response.pairs
-    return bool(pairs) and any(
-        name == "connection" and value.lower() == "close" for name, value in pairs or ()
+    fields = response.fields
+    return fields is not None and any(
+        name == "connection" and value.lower() == "close" for name, value in fields.pairs
     )
