@@ -17,8 +17,15 @@ from framework import App, Phase, Scope
 from framework.app.plugin import Setup
 from framework.errors import ResourceError, SetupError
 from framework.middleware import AccessLog, RequestId
+from framework.plugins.openapi import OpenAPI
 
 __all__ = ["UsersPlugin", "create_app"]
+
+_ABOUT = """Create, read, list, change and delete users.
+
+Every user has a version, its `ETag`. A change names in `If-Match` the version it was made for, or `*` for any, so that
+nobody undoes another's change without knowing it.
+"""
 
 
 class UsersPlugin:
@@ -49,6 +56,14 @@ def create_app() -> App:
     app.use(RequestId(), Phase.EDGE)
     app.use(AccessLog(), Phase.EDGE)
     app.install(UsersPlugin())
+    app.install(
+        OpenAPI(
+            "Users",
+            "1.0.0",
+            description=_ABOUT,
+            tags={"users": "People with an e-mail address, a name and a password that nobody sees."},
+        )
+    )
     return app
 
 

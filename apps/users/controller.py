@@ -12,9 +12,10 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from apps.users.errors import BadCursor, EmailTaken, UserNotFound, VersionConflict
-from apps.users.models import User, UserCreate, UserReplace, UserUpdate
+from apps.users.models import Page, User, UserCreate, UserReplace, UserUpdate
 from apps.users.service import UserService
 from framework import Header, HTTPError, Request, Response
+from framework.app.answers import Answer
 from framework.app.plugin import Setup
 from framework.app.routes import Routes
 from framework.codec import encode_json
@@ -33,25 +34,76 @@ __all__ = [
     "update_user",
 ]
 
-IfMatch = Annotated[str | None, Header("if-match")]
-IfNoneMatch = Annotated[str | None, Header("if-none-match")]
+# What parse_etags takes, for those who read the document; what is malformed it answers by 400 itself.
+_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
+_TAGS = {"minLength": 1, "pattern": rf"^(?:\*|{_TAG}(?:[ \t]*,[ \t]*{_TAG})*)$"}
+
+IfMatch = Annotated[
+    str | None,
+    Header("if-match"),
+    Meta(description="the version the change is for, or *", examples=["*"], extra_json_schema=_TAGS),
+]
+IfNoneMatch = Annotated[
+    str | None,
+    Header("if-none-match"),
+    Meta(description="the version at hand", examples=['"1"'], extra_json_schema=_TAGS),
+]
+After = Annotated[
+    str, Meta(description="the next of the page before", extra_json_schema={"pattern": "^[A-Za-z0-9_-]{16}$"})
+]
+
+_ETAG = {"etag": "the version of the user"}
+_UNKNOWN = "There is no such user"
+_CONDITION = {
+    400: "The body or If-Match is malformed",
+    404: _UNKNOWN,
+    412: "The user has another version",
+    428: "If-Match is missing",
+}
+_CHANGED = {**_CONDITION, 200: Answer("The user as it is now", headers=_ETAG), 409: "The address is taken"}
 
 
 def add_routes(users: Routes) -> None:
     """Registers the handlers on a group, whose prefix is the collection's path."""
-    users.get("", name="list_users")(list_users)
-    users.post("", name="create_user")(create_user)
-    users.get("/{user_id:int}", name="get_user")(get_user)
-    users.put("/{user_id:int}", name="replace_user")(replace_user)
-    users.patch("/{user_id:int}", name="update_user")(update_user)
-    users.delete("/{user_id:int}", name="delete_user")(delete_user)
+    users.get(
+        "",
+        name="list_users",
+        returns=Page[User],
+        responses={200: Answer("A page", headers={"link": "the next page, if there is one"})},
+    )(list_users)
+    users.post(
+        "",
+        name="create_user",
+        status=201,
+        returns=User,
+        responses={
+            201: Answer("The new user", headers={**_ETAG, "location": "its place"}),
+            409: "The address is taken",
+        },
+    )(create_user)
+    users.get(
+        "/{user_id:int}",
+        name="get_user",
+        returns=User,
+        responses={
+            200: Answer("The user", headers=_ETAG),
+            304: Answer("The client has this version", headers=_ETAG),
+            400: "If-None-Match is malformed",
+            404: _UNKNOWN,
+        },
+    )(get_user)
+    users.put("/{user_id:int}", name="replace_user", returns=User, responses=_CHANGED)(replace_user)
+    users.patch("/{user_id:int}", name="update_user", returns=User, responses=_CHANGED)(update_user)
+    users.delete(
+        "/{user_id:int}", name="delete_user", responses={**_CONDITION, 400: "If-Match is malformed"}
+    )(delete_user)
 
 
 async def list_users(
     request: Request,
     users: UserService,
-    after: str | None = None,
-    limit: Annotated[int, Meta(ge=1)] | None = None,
+    after: After | None = None,
+    limit: Annotated[int, Meta(ge=1, description="users on the page")] | None = None,
 ) -> Response:
     """A page of users, oldest first. ``next`` and the Link field (RFC 8288) lead to the page behind it."""
     page = await users.list(after, limit)

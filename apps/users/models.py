@@ -68,6 +68,7 @@ Password = Annotated[
         extra_json_schema={"format": "password", "writeOnly": True},
     ),
 ]
+Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class UserCreate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -109,8 +110,8 @@ class User(Struct, frozen=True, kw_only=True):
     email: str
     name: str
     version: int
-    created_at: datetime
-    updated_at: datetime
+    created_at: Moment
+    updated_at: Moment
 
 
 class Page(Struct, Generic[T], frozen=True, kw_only=True):

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from framework.app.build import build, find_path
+from framework.app.build import build
 from framework.app.record import AppRecord
+from framework.app.reversing import find_path
 from framework.app.runtime import Runtime
 
 __all__ = ["App"]
@@ -34,6 +35,15 @@ class App(AppRecord):
     ) -> Runtime:
         """Reads the settings, runs the plugins' setups, checks everything, compiles every route.
 
+        An app can be built again, with other settings or more routes: what settings and plugins contributed is then
+        made anew. Only one of its runtimes can run at a time, and overrides reach the latest.
+
+        Args:
+            files: TOML files of settings; later ones are stronger.
+            environ: the environment; ``os.environ`` when None.
+            flags: settings from the command line, by dotted key.
+            overrides: settings from code, by dotted key, stronger than all others.
+
         Raises:
             SetupError: ConfigError, PluginError, RouteConflict, GraphError or BindingError, with all problems of
                 their kind. Nothing has been opened or started then.
@@ -42,6 +52,9 @@ class App(AppRecord):
 
     def url(self, handler: Callable[..., Any] | str, **params: object) -> str:
         """The path of a handler's route (or of the route with that name), its parameters checked and quoted.
+
+        Routes of mounted apps are found from the outer app, whose path begins with the mount's prefix. Routes of
+        plugins are known once the app has been built.
 
         Raises:
             CodecError: no such route, or parameters that do not fit it.

@@ -57,6 +57,10 @@ class Setup(Protocol):
         """Adds a health probe, sync or async; it raises when something is wrong."""
         ...
 
+    def on_built(self, callback: Callable[[Any], None]) -> None:
+        """Calls back at the end of the build with the routes (``BuiltRoute``) of the app and those mounted in it."""
+        ...
+
 
 class Plugin(Protocol[C]):
     """A part of an app that others can install: one object, its state private to the app it is installed in.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
 
 from framework.app.events import EventBus
 from framework.app.plugin import Plugin
-from framework.app.routes import Routes
+from framework.app.routes import RouteRecord, Routes
 from framework.di import Container, Scope
 from framework.errors import SetupError
 from framework.http.handler import Middleware
@@ -18,11 +19,27 @@ from framework.middleware.chain import Hooks, Layer, Phase, layer
 from framework.middleware.failures import ErrorMap, Renderer
 from framework.routing import Converter, join
 
-__all__ = ["AppRecord", "all_apps"]
+__all__ = ["AppRecord", "Derived", "all_apps", "record_once"]
 
 E = TypeVar("E", bound=BaseException)
 S = TypeVar("S", bound=msgspec.Struct)
 Lifespan = Any
+Function = Callable[..., Any]
+
+
+@dataclass(slots=True)
+class Derived:
+    """What the plugins recorded in the last build; the next one begins with none of it."""
+
+    records: list[RouteRecord] = field(default_factory=list[RouteRecord])
+    layers: list[Layer] = field(default_factory=list[Layer])
+    lifespans: list[Lifespan] = field(default_factory=list[Lifespan])
+    renderers: dict[type[BaseException], Renderer[Any]] = field(
+        default_factory=dict[type[BaseException], Renderer[Any]]
+    )
+    commands: dict[str, Function] = field(default_factory=dict[str, Function])
+    checks: dict[str, Function] = field(default_factory=dict[str, Function])
+    on_built: list[Function] = field(default_factory=list[Function])
 
 
 class AppRecord(Routes):
@@ -50,8 +67,11 @@ class AppRecord(Routes):
         self.sections: dict[str, type[msgspec.Struct]] = {}
         self.plugins: list[Plugin[Any]] = []
         self.mounts: list[tuple[str, AppRecord]] = []
-        self.commands: dict[str, Callable[..., Any]] = {}
-        self.checks: dict[str, Callable[..., Any]] = {}
+        self.on_built: list[Function] = []
+        self.derived = Derived()
+        self.unsubscribe: Callable[[], None] | None = None
+        self._commands: dict[str, Function] = {}
+        self._checks: dict[str, Function] = {}
         self.container.value(EventBus, self.events)
         self.container.expect(Request)
 
@@ -74,10 +94,34 @@ class AppRecord(Routes):
     def on_error(self, kind: type[E], render: Renderer[E] | None = None) -> Any:
         """Answers errors of ``kind`` by ``render(request, error)``; the nearest class in the error's MRO decides.
         Usable as a decorator."""
-        if render is None:
-            return lambda function: self.on_error(kind, function)
-        self.errors.add(kind, render)
-        return render
+
+        def add(render: Renderer[E]) -> Renderer[E]:
+            self.errors.add(kind, render)
+            return render
+
+        return add if render is None else add(render)
+
+    def command(self, name: str, function: Function) -> None:
+        """Adds a command to the command line."""
+        record_once(self._commands, "command", name, function)
+
+    def check(self, name: str, probe: Function) -> None:
+        """Adds a probe of the app's health, sync or async; it raises when something is wrong."""
+        record_once(self._checks, "check", name, probe)
+
+    def all_records(self) -> list[RouteRecord]:
+        """The app's own routes, and after a build those of its plugins."""
+        return [*self.records, *self.derived.records]
+
+    @property
+    def commands(self) -> Mapping[str, Function]:
+        """The app's own commands, and after a build those of its plugins."""
+        return self._commands | self.derived.commands
+
+    @property
+    def checks(self) -> Mapping[str, Function]:
+        """The app's own checks, and after a build those of its plugins."""
+        return self._checks | self.derived.checks
 
     def settings(self, section: str, kind: type[S]) -> None:
         """Declares a section of the settings; its value is injected by its type, read-only."""
@@ -87,22 +131,46 @@ class AppRecord(Routes):
 
     def converter(self, converter: Converter) -> None:
         """Adds a kind of path parameter: ``{name:kind}``."""
-        self.converters[converter.name] = converter
+        if self.converters.setdefault(converter.name, converter) is not converter:
+            raise SetupError(f"path converter {converter.name!r} is declared twice, differently")
 
     def install(self, plugin: Plugin[Any]) -> None:
         """Adds a plugin; its ``setup`` runs at build, after those it requires."""
+        if isinstance(plugin, type):
+            raise SetupError(f"plugin {plugin.__qualname__} is a class; install an instance of it")
+        lacking = [name for name in ("name", "requires", "config_type", "setup") if not hasattr(plugin, name)]
+        if lacking:
+            raise SetupError(
+                f"{type(plugin).__qualname__} is no plugin: it has no {' and no '.join(lacking)}"
+            )
         self.plugins.append(plugin)
 
     def mount(self, prefix: str, app: AppRecord) -> None:
-        """Serves all of ``app`` below ``prefix``, with its own layers, dependencies, error map and lifespan."""
+        """Serves all of ``app`` below ``prefix``, with its own layers (inside this app's), dependencies, error map and
+        lifespan. It may be mounted at several places."""
         if app is self:
             raise SetupError(f"mount at {prefix}: an app cannot be mounted in itself")
         self.mounts.append((join(prefix, ""), app))
 
 
-def all_apps(app: AppRecord) -> Iterable[tuple[str, AppRecord]]:
-    """The app and everything mounted in it, with the prefix each is below."""
-    yield "", app
-    for prefix, mounted in app.mounts:
-        for inner, each in all_apps(mounted):
-            yield prefix + inner, each
+def record_once(table: dict[str, Function], what: str, name: str, function: Function) -> None:
+    """Puts ``function`` in a table of commands or checks. Raises SetupError when the name is taken."""
+    if table.setdefault(name, function) is not function:
+        raise SetupError(f"there are two {what}s called {name!r}")
+
+
+def all_apps(app: AppRecord) -> Iterator[tuple[str, AppRecord]]:
+    """The app and everything mounted in it, with the prefix each is below.
+
+    Raises:
+        SetupError: an app is mounted in itself, by way of others.
+    """
+    yield from _visit("", app, ())
+
+
+def _visit(prefix: str, app: AppRecord, around: tuple[AppRecord, ...]) -> Iterator[tuple[str, AppRecord]]:
+    if any(app is one for one in around):
+        raise SetupError(f"mount at {prefix}: an app cannot be mounted in itself, by way of another")
+    yield prefix, app
+    for inner, mounted in app.mounts:
+        yield from _visit(join(prefix, inner), mounted, (*around, app))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -13,6 +16,7 @@ from framework.errors import SetupError
 from framework.net.listener import bind
 from framework.net.loop import run as run_loop
 from framework.net.server import Server
+from framework.net.settings import ServerSettings
 from framework.wire.leaves import TWIN
 
 __all__ = ["run", "serve"]
@@ -21,17 +25,35 @@ __all__ = ["run", "serve"]
 async def serve(runtime: Runtime, *, out: TextIO | None = None) -> None:
     """Listens as the settings say, opens what the app needs, then serves until SIGINT or SIGTERM.
 
+    Args:
+        out: where the URLs are said; standard error when not given.
+
     Raises:
         SetupError: an address that cannot be had; said before anything else is opened.
     """
     settings = runtime.server_settings
+    with _listening(settings) as sockets:
+        async with runtime.running():
+            server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready)
+            await server.start()
+            for url in server.urls:
+                (out or sys.stderr).write(f"serving {url}  (HTTP leaves: {TWIN})\n")
+            await server.run()
+
+
+@contextmanager
+def _listening(settings: ServerSettings) -> Generator[list[socket.socket]]:
+    """The sockets of the settings. Those that no server has closed, because none started, are closed at the end."""
     sockets = bind(settings)
-    async with runtime.running():
-        server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready)
-        await server.start()
-        for url in server.urls:
-            (out or sys.stderr).write(f"serving {url}  (HTTP leaves: {TWIN})\n")
-        await server.run()
+    try:
+        yield sockets
+    finally:
+        for sock in sockets:
+            if sock.fileno() >= 0:
+                path = sock.getsockname() if sock.family == socket.AF_UNIX else None
+                sock.close()
+                if isinstance(path, str) and os.path.exists(path):
+                    os.unlink(path)
 
 
 def run(
@@ -42,12 +64,18 @@ def run(
     flags: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
 ) -> None:
-    """Builds and serves ``app`` in this process. A wrong setting or a broken app ends it with exit code 2 and one
-    line for each problem, before it listens."""
+    """Builds and serves ``app`` in this process; see ``App.build`` for the arguments.
+
+    A wrong setting or a broken app ends the process with exit code 2 and one line for each problem, before it
+    listens; so does an address that cannot be had. Ctrl-C ends it as SIGTERM does; during start or clean-up, with
+    exit code 130.
+    """
     try:
         runtime = app.build(files=files, environ=environ, flags=flags, overrides=overrides)
         run_loop(serve(runtime))
     except SetupError as error:
         for problem in error.problems:
-            sys.stderr.write(f"error: {problem}\n")
+            sys.stderr.write(f"error: {' '.join(problem.split())}\n")
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

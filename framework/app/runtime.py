@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple, cast
 
+from framework.app.built import BuiltRoute
 from framework.app.events import EventBus
 from framework.app.lifespan import LifespanStack
 from framework.app.settings import Settings
-from framework.di import Container
+from framework.di import AppScope, Container
 from framework.errors import HTTPError
 from framework.http.endpoint import Endpoint
 from framework.http.request import Request
@@ -37,6 +38,7 @@ class Runtime:
         settings: every section.
         apps: the app and those mounted in it.
         bad_path: answers targets that have no canonical path.
+        routes: every route, in the order of their apps and declarations.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class Runtime:
         apps: Sequence[Hosted],
         bad_path: Endpoint,
         listing: Sequence[Mapping[str, object]],
+        routes: Sequence[BuiltRoute],
     ) -> None:
         self.settings = settings
         self.listing = tuple(listing)
+        self.routes = tuple(routes)
         self._find = router.find
         self._apps = tuple(apps)
         self._bad_path = bad_path
@@ -57,6 +61,7 @@ class Runtime:
 
     @property
     def server_settings(self) -> ServerSettings:
+        """The section ``[server]``."""
         return self.settings.section(ServerSettings)
 
     def find(self, request: Request) -> Endpoint:
@@ -77,14 +82,18 @@ class Runtime:
         return cast("Response", request.endpoint.failed(request, error))
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Runtime]:
+    async def running(self) -> AsyncGenerator[Runtime]:
         """Opens the dependencies, enters the lifespans, starts the event buses; leaves all in reverse order.
 
         Enter and leave in one task. ``ready`` is true in between; the server clears it first at shutdown.
+
+        Raises:
+            RuntimeError: the app is running already, by this runtime or another.
         """
         async with AsyncExitStack() as stack:
             for hosted in self._apps:
-                scope = await stack.enter_async_context(hosted.container.open())
+                scope = _open(hosted.container)
+                stack.push_async_exit(scope.__aexit__)
                 await stack.enter_async_context(hosted.events)
                 await stack.enter_async_context(LifespanStack(hosted.app, hosted.lifespans))
                 await scope.start()
@@ -97,3 +106,13 @@ class Runtime:
     def not_ready(self) -> None:
         """Tells health checks that this process is about to go."""
         self.ready = False
+
+
+def _open(container: Container) -> AppScope:
+    try:
+        return container.open()
+    except RuntimeError as error:
+        raise RuntimeError(
+            "the app is running already, and one app runs once at a time: leave the other runtime first, or make a "
+            "second app (call again the function that makes it)"
+        ) from error

@@ -2,51 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from framework.app.record import AppRecord
+from framework.app.built import BuiltRoute
+from framework.app.record import AppRecord, record_once
 from framework.app.routes import RouteGroup
 from framework.di import Scope
 from framework.http.handler import Middleware
-from framework.middleware.chain import Hooks, Phase
-from framework.middleware.failures import Renderer
+from framework.middleware.chain import Hooks, Phase, layer
+from framework.middleware.failures import Renderer, check_renderer
 
 __all__ = ["PluginSetup"]
 
 
 class PluginSetup:
-    """Records a plugin's parts in its app. ``name`` is the plugin's."""
+    """Records a plugin's parts for one build of its app. ``name`` is the plugin's."""
 
     def __init__(self, app: AppRecord, name: str) -> None:
         self._app = app
+        self._derived = app.derived
         self.name = name
 
-    def routes(self, prefix: str = "") -> RouteGroup:
+    def routes(self, prefix: str = "", *, tags: Iterable[str] = ()) -> RouteGroup:
         """A group below ``prefix`` to register routes on."""
-        return self._app.group(prefix)
+        app = self._app
+        return RouteGroup(self._derived.records, prefix, None, app, [], (*app.tags, *tags))
 
     def use(self, middleware: Middleware | Hooks, *, phase: Phase = Phase.POLICY) -> None:
-        self._app.use(middleware, phase)
+        """Adds a layer around every route of the app, inside the app's own layers of that phase."""
+        self._derived.layers.append(layer(middleware, phase))
 
     def provide(
         self, factory: Callable[..., Any], *, scope: Scope = Scope.REQUEST, provides: Any = None
     ) -> None:
+        """Adds a factory to the app's container; see ``Container.provide``."""
         self._app.container.provide(factory, scope=scope, provides=provides)
 
     def value(self, key: type[Any], instance: Any) -> None:
+        """Adds an object that exists to the app's container; whoever made it closes it."""
         self._app.container.value(key, instance)
 
-    def lifespan(self, manager: Any) -> None:
-        self._app.lifespan(manager)
+    def lifespan(self, manager: Any) -> Any:
+        """Adds what is entered when the app starts, ahead of the app's own lifespans. Usable as a decorator."""
+        self._derived.lifespans.append(manager)
+        return manager
 
     def on_error(self, kind: type[Any], render: Renderer[Any]) -> None:
-        self._app.errors.add(kind, render)
+        """Answers errors of ``kind``, unless the app itself has an answer for that very class."""
+        check_renderer(kind, render)
+        self._derived.renderers[kind] = render
 
     def command(self, name: str, function: Callable[..., Any]) -> None:
         """A command of the plugin's group on the command line."""
-        self._app.commands[f"{self.name} {name}"] = function
+        record_once(self._derived.commands, "command", f"{self.name} {name}", function)
 
     def check(self, name: str, probe: Callable[..., Any]) -> None:
         """A probe of the plugin's health, sync or async; it raises when something is wrong."""
-        self._app.checks[f"{self.name}.{name}"] = probe
+        record_once(self._derived.checks, "check", f"{self.name}.{name}", probe)
+
+    def on_built(self, callback: Callable[[Sequence[BuiltRoute]], None]) -> None:
+        """Called at the end of the build with every route of the app and of what is mounted in it."""
+        self._derived.on_built.append(callback)

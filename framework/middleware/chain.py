@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from framework.errors import LocalProtocolError, SetupError
 from framework.http.handler import AfterHook, BeforeHook, Handler, Middleware
 from framework.http.request import Request, StateKey
 from framework.http.response import Response
 
-__all__ = ["Chain", "Hooks", "Layer", "Phase", "compose", "layer"]
+__all__ = ["Chain", "Core", "Hooks", "Layer", "Phase", "compose", "layer"]
 
 
 class Phase(IntEnum):
@@ -28,8 +30,11 @@ class Hooks:
     """A middleware that only looks: it awaits nothing, and so costs no coroutine.
 
     Override one or both. All ``before`` hooks of a route run ahead of every onion, in the order of their phases; the
-    first that returns a response ends the request there. All ``after`` hooks run in reverse order on the final
-    response, the rendered error included; what one returns replaces the response.
+    first that returns a response, or raises, ends the request there. Whatever the response is then (the handler's, a
+    hook's, a rendered error), **all** ``after`` hooks run on it, in reverse order, those included whose ``before`` was
+    never reached; what one returns replaces the response.
+
+    A subclass that can be called is an onion too.
     """
 
     def before(self, request: Request) -> Response | None:
@@ -50,20 +55,50 @@ class Layer:
 
     @property
     def name(self) -> str:
-        kind = self.middleware if isinstance(self.middleware, type) else type(self.middleware)
-        own = getattr(self.middleware, "__qualname__", None)
-        return own if isinstance(own, str) else kind.__qualname__
+        """The middleware's name in listings and errors."""
+        return _name(self.middleware)
 
 
 def layer(middleware: Middleware | Hooks, phase: Phase = Phase.POLICY) -> Layer:
-    """Raises SetupError for what is neither a callable of a handler nor Hooks."""
-    if isinstance(middleware, type):
-        raise SetupError(f"middleware {middleware.__qualname__} is a class; install an instance of it")
-    if not isinstance(middleware, Hooks) and not callable(middleware):
-        raise SetupError(
-            f"{middleware!r} is no middleware: neither Hooks nor a callable that takes a handler"
-        )
+    """Checks a middleware as far as that can be done before there is a handler.
+
+    Raises:
+        SetupError: it is neither a callable of a handler nor Hooks, or a coroutine function where none can be.
+    """
+    fault = _fault(middleware)
+    if fault:
+        raise SetupError(f"middleware {_name(middleware)} {fault}")
     return Layer(phase, middleware)
+
+
+def _fault(middleware: Any) -> str:
+    if isinstance(middleware, type):
+        return "is a class; install an instance of it"
+    if isinstance(middleware, Hooks):
+        for hook in (middleware.before, middleware.after):
+            if inspect.iscoroutinefunction(hook):
+                return (
+                    f"has a hook {hook.__name__} that is async; hooks await nothing, write an onion for that"
+                )
+        return ""
+    if not callable(middleware):
+        return "is no middleware: neither Hooks nor a callable that takes a handler"
+    if inspect.iscoroutinefunction(middleware) or inspect.iscoroutinefunction(type(middleware).__call__):
+        return "is async; a middleware takes the handler below it and returns a new one, which may be async"
+    try:
+        inspect.signature(middleware).bind(None)
+    except TypeError:
+        return (
+            f"takes {inspect.signature(middleware)}; a middleware takes the handler below it and nothing else"
+        )
+    except ValueError:
+        return ""  # a callable without a signature that Python could read: calling it will tell
+    return ""
+
+
+def _name(middleware: Any) -> str:
+    named = middleware if hasattr(middleware, "__qualname__") else middleware.__class__
+    return str(named.__qualname__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,35 +112,64 @@ class Chain:
     @classmethod
     def of(cls, layers: Iterable[Layer]) -> Chain:
         """Sorts by phase; within a phase the order given stays (app, then group, then route)."""
-        ordered = sorted(layers, key=lambda one: one.phase)
-        hooks = [one.middleware for one in ordered if isinstance(one.middleware, Hooks)]
-        onions = [one.middleware for one in ordered if not isinstance(one.middleware, Hooks)]
+        ordered = [one.middleware for one in sorted(layers, key=lambda one: one.phase)]
+        hooks = [one for one in ordered if isinstance(one, Hooks)]
         return cls(
-            tuple(hook.before for hook in hooks if type(hook).before is not Hooks.before),
-            tuple(onions),
-            tuple(hook.after for hook in reversed(hooks) if type(hook).after is not Hooks.after),
+            tuple(hook.before for hook in hooks if _is_written(hook.before, Hooks.before)),
+            tuple(one for one in ordered if callable(one)),
+            tuple(hook.after for hook in reversed(hooks) if _is_written(hook.after, Hooks.after)),
         )
+
+
+def _is_written(hook: Any, default: Any) -> bool:
+    return getattr(hook, "__func__", None) is not default
 
 
 _ENTERED: StateKey[bool] = StateKey("entered")
 
 
-def compose(handler: Handler, onions: Sequence[Middleware]) -> Handler:
-    """Wraps ``handler`` in ``onions``, the first one outermost. Called once, at build.
+class Core:
+    """What the onions of one route are around: the handler, which can be replaced without composing them again.
 
-    A middleware that calls the handler below it twice for one request is refused: the body is gone by then, and a
-    handler that runs twice is a fault nobody sees.
+    It refuses a second call for one request: the body is gone by then, and a handler that runs twice is a fault
+    nobody sees.
+
+    Attributes:
+        call: the handler, guarded.
+        replace: takes the handler that ``call`` leads to from now on.
     """
-    if not onions:
-        return handler
 
-    def once(request: Request) -> Awaitable[Response]:
-        if request.get(_ENTERED):
-            raise LocalProtocolError("a middleware called the next handler twice for one request")
-        request[_ENTERED] = True
-        return handler(request)
+    __slots__ = ("call", "replace")
 
-    composed: Handler = once
+    def __init__(self, handler: Handler) -> None:
+        def once(request: Request) -> Awaitable[Response]:
+            if request.get(_ENTERED):
+                raise LocalProtocolError("a middleware called the next handler twice for one request")
+            request[_ENTERED] = True
+            return handler(request)
+
+        def replace(other: Handler) -> None:
+            nonlocal handler
+            handler = other
+
+        self.call: Handler = once
+        self.replace: Callable[[Handler], None] = replace
+
+
+def compose(handler: Handler, onions: Sequence[Middleware]) -> Handler:
+    """Wraps ``handler`` in ``onions``, the first one outermost; without any it is ``handler`` itself.
+
+    Raises:
+        SetupError: an onion returned what is no handler.
+    """
+    composed = handler
     for onion in reversed(onions):
         composed = onion(composed)
+        if not callable(composed):
+            if inspect.iscoroutine(composed):
+                composed.close()
+            kind = type(composed).__qualname__
+            raise SetupError(
+                f"middleware {_name(onion)} returned a {kind}, not the handler it makes of the one below it"
+            )
     return composed

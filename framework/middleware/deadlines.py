@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from framework.errors import DeadlineExceeded
 from framework.http.handler import Handler
-from framework.http.request import Request
+from framework.http.request import Request, StateKey
 from framework.http.response import Response
 
 __all__ = ["Deadline", "time_left"]
+
+# Besides request.deadline, which is the server's: it is set when the handler first waits, whatever was set before.
+_DUE: Final[StateKey[float]] = StateKey("deadlines.due")
 
 
 class Deadline:
     """Cancels what a handler does after ``seconds`` and answers 504; shortens a budget, never lengthens it.
 
-    ``request.deadline`` (loop time) tells the layers below; ``time_left`` reads it.
+    ``time_left`` tells the layers below what remains. A cancellation from elsewhere passes through.
     """
 
     def __init__(self, seconds: float) -> None:
-        if seconds <= 0:
+        if not seconds > 0:
             raise ValueError("a deadline is more than 0 seconds away")
         self._seconds = seconds
 
     def __call__(self, handler: Handler) -> Handler:
+        """Puts ``handler`` under the deadline."""
         seconds = self._seconds
 
         async def within_deadline(request: Request) -> Response:
-            due = asyncio.get_running_loop().time() + seconds
-            if request.deadline is None or due < request.deadline:
-                request.deadline = due
-            timeout = asyncio.timeout_at(request.deadline)
+            if time_left(request) <= seconds:
+                return await handler(request)
+            outer = request.get(_DUE)
+            request[_DUE] = due = asyncio.get_running_loop().time() + seconds
+            timeout = asyncio.timeout_at(due)
             try:
                 async with timeout:
                     return await handler(request)
@@ -38,12 +44,24 @@ class Deadline:
                 if timeout.expired():
                     raise DeadlineExceeded("the request", seconds) from None
                 raise
+            finally:
+                request[_DUE] = float("inf") if outer is None else outer
 
         return within_deadline
 
 
 def time_left(request: Request) -> float:
-    """Seconds of the request's budget that are left, at least 0; infinite without a deadline. Call it on the loop."""
-    if request.deadline is None:
-        return float("inf")
-    return max(0.0, request.deadline - asyncio.get_running_loop().time())
+    """Seconds of the request's budget that are left, at least 0; infinite without a deadline. Call it on the loop.
+
+    The budget is the shortest of the route's timeout and the deadlines around the caller.
+    """
+    now = asyncio.get_running_loop().time()
+    due = request.get(_DUE)
+    left = float("inf") if due is None else due - now
+    if request.deadline is not None:
+        left = min(left, request.deadline - now)
+    elif request.endpoint.timeout is not None:
+        left = min(
+            left, request.endpoint.timeout
+        )  # the handler has not waited yet, and the time begins when it does
+    return max(0.0, left)

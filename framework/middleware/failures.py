@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
-from framework.errors import CodecError, DeadlineExceeded, HTTPError, PeerClosed, ProtocolError, ResourceError
+from framework.errors import (
+    CodecError,
+    DeadlineExceeded,
+    HTTPError,
+    PeerClosed,
+    ProtocolError,
+    ResourceError,
+    SetupError,
+)
 from framework.http.problem import PROBLEM_JSON, problem
 from framework.http.request import Request
 from framework.http.response import Response
 
-__all__ = ["ErrorMap", "Renderer"]
+__all__ = ["ErrorMap", "Renderer", "check_renderer"]
 
 E = TypeVar("E", bound=BaseException)
-_MEMBERS: Final = frozenset({"status", "title", "detail", "type", "instance"})
 _LOG: Final = logging.getLogger("framework.error")
+_PAGE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 Renderer: TypeAlias = Callable[[Request, E], Response]
+
+
+def check_renderer(kind: Any, render: Any) -> None:
+    """Raises SetupError for what is no class of errors, or no plain function that could answer one."""
+    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        raise SetupError(f"on_error({kind!r}): errors are answered by their class")
+    if not callable(render):
+        raise SetupError(f"on_error({kind.__qualname__}): {render!r} cannot be called")
+    if inspect.iscoroutinefunction(render) or inspect.iscoroutinefunction(type(render).__call__):
+        raise SetupError(f"on_error({kind.__qualname__}): a renderer awaits nothing; write it without async")
 
 
 class ErrorMap:
@@ -25,52 +44,96 @@ class ErrorMap:
 
     The renderer of the nearest class in the error's MRO answers it: the app's own where there is one, else: an
     HTTPError as it says, a ProtocolError by its status, CodecError 400, DeadlineExceeded 504, ResourceError 503 with
-    Retry-After, and all else 500 with the request's id, the traceback in the log only.
+    Retry-After, and all else 500 with the request's id, the traceback in the log only. An ExceptionGroup of one error
+    (a TaskGroup's, say) is answered as that error.
 
     Args:
+        renderers: of classes that are to be answered otherwise.
         debug: an unexpected error shows its traceback to browsers. For development alone.
     """
 
-    __slots__ = ("_renderers", "debug")
+    __slots__ = ("_own", "_renderers", "debug")
 
-    def __init__(self, *, debug: bool = False) -> None:
+    def __init__(
+        self, renderers: Mapping[type[BaseException], Renderer[Any]] | None = None, *, debug: bool = False
+    ) -> None:
         self.debug = debug
-        self._renderers: dict[type[BaseException], Renderer[Any]] = {
-            HTTPError: _http_error,
-            ProtocolError: _protocol_error,
-            CodecError: _codec_error,
-            DeadlineExceeded: _deadline,
-            ResourceError: _resource,
-            PeerClosed: _peer_closed,
-        }
+        self._own: dict[type[BaseException], Renderer[Any]] = dict(renderers or {})
+        self._renderers = _DEFAULTS | self._own
 
     def add(self, kind: type[E], render: Renderer[E]) -> None:
-        """Answers errors of ``kind`` and its subclasses by ``render``."""
-        self._renderers[kind] = render
+        """Answers errors of ``kind`` and its subclasses by ``render``.
+
+        A renderer may raise an HTTPError instead of making a response.
+
+        Raises:
+            SetupError: ``kind`` is no class of errors, or ``render`` is async.
+        """
+        check_renderer(kind, render)
+        self._own[kind] = self._renderers[kind] = render
+
+    def joined(self, weaker: Mapping[type[BaseException], Renderer[Any]], *, debug: bool) -> ErrorMap:
+        """A map of its own with these renderers and, for the classes they leave out, the ``weaker`` ones."""
+        return ErrorMap({**weaker, **self._own}, debug=debug)
 
     def render(self, request: Request, error: BaseException) -> Response:
         """The response to ``error``; never raises. A renderer that fails is itself an unexpected error."""
+        renderer = self._renderer_of(error)
+        if renderer is None:
+            only = _only_one(error)
+            if only is not None and self._renderer_of(only) is not None:
+                return self.render(request, only)
+            return self._unexpected(request, error)
+        try:
+            response = cast("object", renderer(request, error))
+            if not isinstance(response, Response):
+                raise TypeError(
+                    f"the renderer of {type(error).__qualname__} returned {response!r}, no Response"
+                )
+        except Exception as failure:
+            if isinstance(failure, HTTPError) and not isinstance(error, HTTPError):
+                return self.render(request, failure)
+            if failure is not error and failure.__context__ is None:
+                failure.__context__ = error
+            return self._unexpected(request, failure)
+        if response.status >= 500:
+            _LOG.warning("%d for %s: %s (request %s)", response.status, _name(request), error, request.id)
+        return response
+
+    def _renderer_of(self, error: BaseException) -> Renderer[Any] | None:
         for kind in type(error).__mro__:
             renderer = self._renderers.get(cast("type[BaseException]", kind))
-            if renderer is None:
-                continue
-            try:
-                response = renderer(request, error)
-            except Exception as failure:
-                failure.__context__ = error
-                return self._unexpected(request, failure)
-            if response.status >= 500:
-                _LOG.warning("%d for %s: %s (request %s)", response.status, _name(request), error, request.id)
-            return response
-        return self._unexpected(request, error)
+            if renderer is not None:
+                return renderer
+        return None
 
     def _unexpected(self, request: Request, error: BaseException) -> Response:
         _LOG.error("failed: %s (request %s)", _name(request), request.id, exc_info=error)
         if self.debug and "text/html" in (request.field("accept") or ""):
-            from framework.middleware.debug_page import debug_page
-
-            return Response(debug_page(request, error), 500, media_type="text/html; charset=utf-8")
+            try:
+                return _page(request, error)
+            except Exception:
+                _LOG.exception("the debug page failed")
         return _problem(500, None, request_id=request.id)
+
+
+def _only_one(error: BaseException) -> BaseException | None:
+    """The single error of a group, however deep; None for no group, or one of several."""
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        if len(group.exceptions) != 1:
+            return None
+        error = group.exceptions[0]
+        if not isinstance(error, BaseExceptionGroup):
+            return error
+    return None
+
+
+def _page(request: Request, error: BaseException) -> Response:
+    from framework.middleware.debug_page import debug_page
+
+    headers = {"content-security-policy": _PAGE_POLICY, "cache-control": "no-store"}
+    return Response(debug_page(request, error), 500, headers=headers, media_type="text/html; charset=utf-8")
 
 
 def _name(request: Request) -> str:
@@ -82,10 +145,12 @@ def _problem(status: int, detail: str | None, **extensions: Any) -> Response:
 
 
 def _http_error(request: Request, error: HTTPError) -> Response:
-    extensions = {name: value for name, value in error.extensions.items() if name not in _MEMBERS}
+    extensions = dict(error.extensions)
     if error.status >= 500:
         extensions.setdefault("request_id", request.id)
-    body = problem(error.status, detail=error.detail, type=error.type, **extensions)
+    # What the error says in its own attributes stands; title and instance it can only say here (RFC 9457 section 3.1).
+    extensions |= {"status": error.status, "detail": error.detail, "type": error.type}
+    body = problem(**extensions)
     return Response(body, error.status, headers=error.headers, media_type=PROBLEM_JSON)
 
 
@@ -106,9 +171,20 @@ def _deadline(request: Request, error: DeadlineExceeded) -> Response:
 
 def _resource(request: Request, error: ResourceError) -> Response:
     response = _problem(503, "the server is too busy for this request", request_id=request.id)
-    response.headers.set("retry-after", str(math.ceil(error.retry_after or 1.0)))
+    wait = error.retry_after if error.retry_after is not None and math.isfinite(error.retry_after) else 1.0
+    response.headers.set("retry-after", str(max(1, math.ceil(wait))))
     return response
 
 
 def _peer_closed(request: Request, error: PeerClosed) -> Response:
     return Response(status=499)
+
+
+_DEFAULTS: Final[dict[type[BaseException], Renderer[Any]]] = {
+    HTTPError: _http_error,
+    ProtocolError: _protocol_error,
+    CodecError: _codec_error,
+    DeadlineExceeded: _deadline,
+    ResourceError: _resource,
+    PeerClosed: _peer_closed,
+}

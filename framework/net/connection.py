@@ -58,7 +58,7 @@ class Connection(Incoming):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         core = self._core
-        if core.draining or len(core.connections) > core.settings.max_connections:
+        if len(core.connections) > core.settings.max_connections:
             self._refuse(503, "the server has no room for another connection", b"retry-after: 1\r\n")
         else:
             self._expect_bytes(core.settings.header_timeout)

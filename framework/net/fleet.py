@@ -50,10 +50,21 @@ class _Worker:
 
 
 class _Slot:
-    __slots__ = ("begun", "failed_starts", "failures", "index", "outdated", "share", "start_at", "tried")
+    __slots__ = (
+        "begun",
+        "failed_starts",
+        "failures",
+        "index",
+        "number",
+        "outdated",
+        "share",
+        "start_at",
+        "tried",
+    )
 
     def __init__(self, index: int, share: Sequence[int]) -> None:
         self.index = index
+        self.number = index + 1  # as people count
         self.share = tuple(share)
         self.failures = 0
         self.failed_starts = 0
@@ -129,7 +140,7 @@ class Fleet:
         slot = member.slot
         slot.failed_starts = 0
         slot.tried = self._ever_ready = True
-        self._log.info("worker %d is ready", slot.index)
+        self._log.info("worker %d is ready", slot.number)
         for other in list(self._workers.values()):
             if other.slot is slot and other is not member and other.stage is _Stage.READY:
                 self._dismiss(other, now)
@@ -159,14 +170,14 @@ class Fleet:
         else:
             return
         if self._line_up(member.slot):
-            self._log.info("worker %d %s and is replaced", member.slot.index, why)
+            self._log.info("worker %d %s and is replaced", member.slot.number, why)
             self._go_on(now)
 
     def leaving(self, worker: int, now: float) -> None:
         """A worker was told to go by somebody else."""
         member = self._workers[worker]
         if member.stage is _Stage.READY and not self._stops:
-            self._log.info("worker %d was told to go and is replaced", member.slot.index)
+            self._log.info("worker %d was told to go and is replaced", member.slot.number)
             self._line_up(member.slot)
             self._go_on(now)
 
@@ -278,7 +289,7 @@ class Fleet:
         return hung, f"hangs: its loop has not turned for {rules.worker_timeout} s"
 
     def _doom(self, member: _Worker, now: float, why: str) -> None:
-        self._log.error("worker %d %s; it is killed", member.slot.index, why)
+        self._log.error("worker %d %s; it is killed", member.slot.number, why)
         member.doomed = True
         member.kill_at = now + self._rules.force_time
         self._hands.dump(member.number)
@@ -379,7 +390,8 @@ class Fleet:
     def _reload_ended(self) -> None:
         if self._reloading:
             self._reloading = False
-            self._hands.serving()
+            if self._told:
+                self._hands.serving()
 
     def _share_out(self) -> None:
         """Each ready worker accepts on its own sockets; the first also on those whose worker is not there."""
@@ -396,4 +408,4 @@ class Fleet:
                 self._hands.accept(member.number, wanted)
 
     def _say(self, text: str, member: _Worker, ending: Ending) -> None:
-        self._log.error(f"{text}%s", member.slot.index, ending, ending.quoted)
+        self._log.error(f"{text}%s", member.slot.number, ending, ending.quoted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from framework.http.request import Address
 from framework.net.core import Core
@@ -187,6 +187,10 @@ class Link(asyncio.Protocol):
         """The other end of the socket; None on a unix socket."""
         name = self.transport.get_extra_info("peername") if self.transport is not None else None
         return Address(name[0], name[1]) if isinstance(name, tuple) else None
+
+    def extra(self, name: str) -> Any:
+        """What the transport tells by that name (``asyncio.BaseTransport.get_extra_info``), None when it does not."""
+        return self.transport.get_extra_info(name) if self.transport is not None else None
 
     @property
     def scheme(self) -> str:

@@ -6,28 +6,37 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
 
 from framework.net.connection import Connection
 from framework.net.core import Core, Runtime
 from framework.net.listener import bind, describe
 from framework.net.settings import ServerSettings
+from framework.net.tls import TLS
 
 __all__ = ["Server"]
+
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class Server:
     """Serves a runtime on sockets.
 
     Shutdown goes: not ready (``on_not_ready`` is called, then ``not_ready_timeout`` passes for load balancers to
-    notice), stop accepting, drain (idle connections close, busy ones after their response), cancel the handlers that
-    are left, abort. ``drain_timeout`` and ``cancel_timeout`` bound the last two.
+    notice), stop accepting, drain (for ``idle_grace`` idle connections may bring one more request, then they close;
+    busy ones after their response), cancel the handlers that are left, abort. ``drain_timeout`` and
+    ``cancel_timeout`` bound the last two.
 
     Args:
         runtime: the built app.
         sockets: bound and listening; made from ``settings`` when not given. The server closes them.
         on_not_ready: told first of all at shutdown.
+        tls: for encrypted connections.
+        shared: other processes listen on the sockets too, so that the file of a unix socket stays when this one goes.
     """
 
     def __init__(
@@ -37,6 +46,8 @@ class Server:
         *,
         sockets: Sequence[socket.socket] | None = None,
         on_not_ready: Callable[[], None] | None = None,
+        tls: TLS | None = None,
+        shared: bool = False,
     ) -> None:
         self.settings = settings or ServerSettings()
         self._runtime = runtime
@@ -46,6 +57,8 @@ class Server:
         self._stop = asyncio.Event()
         self._force = asyncio.Event()
         self._on_not_ready = on_not_ready
+        self._tls = tls
+        self._shared = shared
 
     @property
     def core(self) -> Core:
@@ -56,7 +69,7 @@ class Server:
 
     @property
     def urls(self) -> list[str]:
-        return [describe(sock) for sock in self._sockets or ()]
+        return [describe(sock, secure=self._tls is not None) for sock in self._sockets or ()]
 
     @property
     def port(self) -> int:
@@ -71,12 +84,28 @@ class Server:
         loop = asyncio.get_running_loop()
         if self._sockets is None:
             self._sockets = bind(self.settings)
-        self._core = core = Core(loop, self._runtime, self.settings)
+        self._core = Core(loop, self._runtime, self.settings)
         for sock in self._sockets:
-            create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-            self._listeners.append(
-                await create(lambda: Connection(core), sock=sock, backlog=self.settings.backlog)  # type: ignore[operator]
-            )
+            await self.listen(sock)
+
+    async def listen(self, sock: socket.socket) -> asyncio.Server:
+        """Accepts on one more socket, until the result is closed or the server shuts down."""
+        listener = await self._listen(sock)
+        if self.core.draining:
+            listener.close()
+        self._listeners.append(listener)
+        return listener
+
+    async def _listen(self, sock: socket.socket) -> asyncio.Server:
+        core, tls = self.core, self._tls
+        factory = partial(Connection, core) if tls is None else tls.factory(core)
+        options: dict[str, Any] = {} if tls is None else tls.options()
+        if sock.family != socket.AF_UNIX:
+            return await core.loop.create_server(factory, sock=sock, backlog=self.settings.backlog, **options)
+        if sys.version_info >= (3, 13):
+            options["cleanup_socket"] = False
+        options["backlog"] = self.settings.backlog
+        return await core.loop.create_unix_server(factory, sock=sock, **options)
 
     def stop(self) -> None:
         """Asks ``run`` to shut down; a second call cuts its waits short."""
@@ -84,17 +113,17 @@ class Server:
             self._force.set()
         self._stop.set()
 
-    async def run(self) -> None:
-        """Serves until ``stop`` is called or SIGINT or SIGTERM comes, then shuts down. ``start`` comes first."""
-        with self._signals():
+    async def run(self, signals: Sequence[signal.Signals] = STOP_SIGNALS) -> None:
+        """Serves until ``stop`` is called or one of the signals comes, then shuts down. ``start`` comes first."""
+        with self._signals(signals):
             await self._stop.wait()
             await self.shutdown()
 
     @contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _signals(self, signals: Sequence[signal.Signals]) -> Generator[None]:
         loop = asyncio.get_running_loop()
         taken: list[signal.Signals] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals:
             try:
                 loop.add_signal_handler(number, self.stop)
             except (ValueError, RuntimeError, NotImplementedError):
@@ -115,6 +144,8 @@ class Server:
         await self._pause(settings.not_ready_timeout)
         self._stop_accepting()
         core.draining = True
+        await self._let_in()
+        await self._emptied(settings.idle_grace)
         for connection in list(core.connections):
             connection.shut_down()
         await self._emptied(settings.drain_timeout)
@@ -135,8 +166,16 @@ class Server:
         for sock in self._sockets or ():
             name = sock.getsockname() if sock.family == socket.AF_UNIX and sock.fileno() >= 0 else None
             sock.close()
-            if isinstance(name, str) and os.path.exists(name):
+            if isinstance(name, str) and os.path.exists(name) and not self._shared:
                 os.unlink(name)
+
+    async def _let_in(self) -> None:
+        """What the loop has accepted becomes a connection some turns later, after its handshake if there is one."""
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if self._tls is not None and not self._force.is_set():
+            limit = min(self.settings.tls_handshake_timeout, self.settings.drain_timeout)
+            await self._unless_forced(self._tls.handshakes.emptied(), limit)
 
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:
@@ -154,9 +193,15 @@ class Server:
             if left <= 0:
                 return
             core.on_empty = empty = core.loop.create_future()
-            force = asyncio.ensure_future(self._force.wait())
             try:
-                await asyncio.wait({empty, force}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await self._unless_forced(empty, left)
             finally:
                 core.on_empty = None
-                force.cancel()
+
+    async def _unless_forced(self, event: asyncio.Future[None], timeout: float) -> None:
+        """Waits for ``event`` until the time is up or ``stop`` is called again."""
+        force: asyncio.Future[Any] = asyncio.ensure_future(self._force.wait())
+        try:
+            await asyncio.wait((event, force), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            force.cancel()

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-__all__ = ["ServerSettings"]
+__all__ = ["ServerSettings", "TLSFiles"]
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+ZeroOrSeconds = Annotated[float, Meta(ge=0)]
+
+
+class TLSFiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A certificate with its chain, and its private key: PEM files, or one that holds both."""
+
+    certificate: str
+    key: str | None = None
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the server listens, how long it waits and how much it takes."""
+    """How the server listens, how long it waits and how much it takes.
+
+    Attributes:
+        idle_grace: at shutdown, how long keep-alive connections may still bring a request (which is answered with
+            ``Connection: close``) before the idle ones are closed.
+        workers: processes that serve.
+        worker_timeout: without a sign of life after which a worker is killed and replaced; 0 waits for ever, as does
+            ``worker_start_timeout`` for one that starts.
+        max_requests: after which a worker is replaced, give or take the part ``max_requests_jitter`` of it.
+        max_rss: resident memory at which a worker is replaced.
+        tls_certificate: for clients that name no host of ``tls_hosts``; PEM, with its chain. It turns TLS on.
+        tls_hosts: certificates by host name; "*.example.com" stands for one label.
+        tls_client_ca: the authority of the clients' certificates, asked for as ``tls_client_auth`` says.
+        tls_ciphers: for TLS 1.2, in OpenSSL's notation.
+        tls_check_interval: between looks for changed certificate files; 0 looks only when told to reload.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8000
@@ -39,6 +62,26 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     not_ready_timeout: Annotated[float, Meta(ge=0)] = 0.0
     drain_timeout: Annotated[float, Meta(ge=0)] = 30.0
     cancel_timeout: Annotated[float, Meta(ge=0)] = 5.0
+
+    idle_grace: ZeroOrSeconds = 0.5
+
+    workers: Count = 1
+    worker_timeout: ZeroOrSeconds = 30.0
+    worker_start_timeout: ZeroOrSeconds = 60.0
+    max_requests: Count | None = None
+    max_requests_jitter: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    max_rss: Count | None = None
+
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    tls_hosts: dict[str, TLSFiles] = {}
+    tls_client_ca: str | None = None
+    tls_client_auth: Literal["none", "optional", "required"] = "none"
+    tls_min_version: Literal["1.2", "1.3"] = "1.2"
+    tls_ciphers: str | None = None
+    tls_handshake_timeout: Seconds = 10.0
+    tls_shutdown_timeout: Seconds = 5.0
+    tls_check_interval: ZeroOrSeconds = 10.0
 
     trusted_proxies: tuple[str, ...] = ()
     half_close: bool = False

@@ -96,8 +96,9 @@ class Program:
         moved: list[int] = []
         try:
             # First out of the way, then into place: a target may be where a source is.
-            for source in (*sockets, theirs):
-                moved.append(fcntl.fcntl(source.fileno(), fcntl.F_DUPFD_CLOEXEC, above))
+            moved.extend(
+                fcntl.fcntl(source.fileno(), fcntl.F_DUPFD_CLOEXEC, above) for source in (*sockets, theirs)
+            )
             actions = [
                 (os.POSIX_SPAWN_DUP2, descriptor, FIRST_DESCRIPTOR + index)
                 for index, descriptor in enumerate(moved)

@@ -2,5 +2,18 @@
 
 from framework.app.binding.binder import Bound, bind
 from framework.app.binding.markers import Body, Cookie, Form, Header, Inject, Path, Query
+from framework.app.binding.parameters import Signature, read_signature
 
-__all__ = ["Body", "Bound", "Cookie", "Form", "Header", "Inject", "Path", "Query", "bind"]
+__all__ = [
+    "Body",
+    "Bound",
+    "Cookie",
+    "Form",
+    "Header",
+    "Inject",
+    "Path",
+    "Query",
+    "Signature",
+    "bind",
+    "read_signature",
+]

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import linecache
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from framework.app.binding.explain import BIND_ERRORS, Missing, explain, read_form
-from framework.app.binding.parameters import REQUIRED, Parameter, read_parameters
+from framework.app.binding.callee import Kind
+from framework.app.binding.explain import BIND_ERRORS, Missing, check_form, check_json, explain, read_form
+from framework.app.binding.parameters import REQUIRED, Parameter, Signature
 from framework.app.binding.results import HeldStream, response_maker
+from framework.app.binding.threads import in_thread
 from framework.codec import Decoder
 from framework.di import Container, Exits, Plan, Scope
-from framework.errors import HTTPError
-from framework.http.media import is_json
+from framework.errors import BindingError
 from framework.http.request import Request
 
 __all__ = ["Bound", "bind"]
+
+_MUTABLE: Final = (list, dict, set, bytearray, msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,46 +34,47 @@ class Bound:
 
     call: Callable[[Request], Any]
     is_async: bool
-    parameters: tuple[Parameter, ...]
-    returns: Any
     source: str
 
 
 def bind(
-    handler: Callable[..., Any],
+    signature: Signature,
     *,
     where: str,
-    path_types: Mapping[str, Any],
     container: Container,
     status: int = 200,
     threaded: bool = False,
     strict_unknown: bool = False,
-    namespace: Mapping[str, Any] | None = None,
 ) -> Bound:
-    """Compiles ``handler`` for one route.
+    """Compiles a handler for one route.
 
     Args:
         where: "GET /users/{id}", for errors and tracebacks.
-        path_types: what the pattern's converters make of each parameter.
+        status: of the responses made from results.
         threaded: a plain function runs in a worker thread instead of on the loop.
         strict_unknown: members of a JSON body that no type names are errors.
 
     Raises:
-        BindingError: parameters that no request can fill.
+        BindingError: a thread for what is no plain function, or a result that makes no response.
         GraphError: dependencies that cannot be made.
     """
-    parameters, returns = read_parameters(handler, path_types, container.provides, namespace or {}, where)
-    writer = _Writer(handler, parameters, path_types, threaded=threaded, strict_unknown=strict_unknown)
-    wanted = [parameter.type for parameter in parameters if parameter.source == "inject"]
-    plan = container.plan(wanted, scope=Scope.REQUEST, given={Request: "request"}, label=where)
-    writer.env["_respond"] = response_maker(returns, status)
-    source = writer.write(plan)
-    call = _compile(source, writer.env, where)
-    return Bound(call, writer.is_async, tuple(parameters), returns, source)
+    kind = signature.callee.kind
+    if threaded and kind is not Kind.PLAIN:
+        raise BindingError(f"{where}: threaded is for a plain function, and this is a {kind.value}")
+    plan = container.plan(signature.wanted, scope=Scope.REQUEST, given={Request: "request"}, label=where)
+    try:
+        respond = response_maker(signature.returns, status, where)
+    except BindingError as error:
+        raise BindingError(f"{where}: {error}") from error
+    writer = _Writer(signature, plan, threaded=threaded, strict_unknown=strict_unknown)
+    writer.env["_respond"] = respond
+    source = writer.write()
+    return Bound(_compile(source, writer.env, where), writer.is_async, source)
 
 
 def _compile(source: str, env: dict[str, Any], where: str) -> Callable[[Request], Any]:
-    file = f"<binder of {where}, {id(env):x}>"
+    file = f"<binder of {where}, {zlib.crc32(source.encode()):08x}>"
+    # Tracebacks find the source here; equal sources share an entry, so this grows with the code only.
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     exec(compile(source, file, "exec"), env)
     call: Callable[[Request], Any] = env["bound"]
@@ -78,52 +83,44 @@ def _compile(source: str, env: dict[str, Any], where: str) -> Callable[[Request]
 
 @dataclass(slots=True)
 class _Writer:
-    handler: Callable[..., Any]
-    parameters: list[Parameter]
-    path_types: Mapping[str, Any]
+    """Writes the function. Names made from parameters begin with ``_a_`` (value), ``_c_`` (conversion) and ``_d_``
+    (default), those of the plan with ``_di``; no other name has such a beginning."""
+
+    signature: Signature
+    plan: Plan
     threaded: bool
     strict_unknown: bool
     env: dict[str, Any] = field(default_factory=dict[str, Any])
-    is_async: bool = False
-    expressions: dict[str, str] = field(default_factory=dict[str, str])
     decoder: Decoder | None = None
 
-    def write(self, plan: Plan) -> str:
-        self.env.update(plan.env)
-        reading = self._reading()
-        call = self._call(plan)
-        streams = inspect.isasyncgenfunction(self.handler)
-        waits = inspect.iscoroutinefunction(self.handler) or self.threaded
-        body = self._body_parameter()
-        self.is_async = waits or plan.is_async or plan.needs_exits or body is not None
-        result = f"_respond({'await ' if waits and not streams else ''}{call})"
-        if plan.needs_exits:
-            self.env.update(_di_Exits=Exits, _HeldStream=HeldStream)
-            running = _indent(
-                [
-                    "_exits = _di_Exits()",
-                    "try:",
-                    *_indent([*plan.lines, f"_response = {result}"]),
-                    "except BaseException as _error:",
-                    "    await _exits.close(_error)",
-                    "    raise",
-                    "if _response.kind:",
-                    "    _response.content = _HeldStream(_response.content, _exits)",
-                    "    return _response",
-                    "await _exits.close()",
-                    "return _response",
-                ]
-            )
-        else:
-            running = _indent([*plan.lines, f"return {result}"])
-        head = f"{'async ' if self.is_async else ''}def bound(request):"
-        return "\n".join([head, *_indent(reading), *running]) + "\n"
+    @property
+    def is_async(self) -> bool:
+        waits = self.signature.callee.kind in (Kind.COROUTINE, Kind.UNSURE) or self.threaded
+        return waits or self.plan.is_async or self.plan.needs_exits or self.signature.body is not None
 
-    def _body_parameter(self) -> Parameter | None:
-        for parameter in self.parameters:
-            if parameter.source in ("body", "form"):
-                return parameter
-        return None
+    def write(self) -> str:
+        self.env.update(self.plan.env)
+        reading = self._reading()
+        lines = [*self.plan.lines, f"_response = _respond({self._result()})"]
+        if self.plan.needs_exits:
+            self.env.update(_di_Exits=Exits, _HeldStream=HeldStream)
+            running = [
+                "_exits = _di_Exits()",
+                "try:",
+                *_indent(lines),
+                "except BaseException as _error:",
+                "    await _exits.close(_error)",
+                "    raise",
+                "if _response.kind:",
+                "    _response.content = _HeldStream(_response.content, _exits)",
+                "else:",
+                "    await _exits.close()",
+                "return _response",
+            ]
+        else:
+            running = [*lines[:-1], lines[-1].replace("_response = ", "return ", 1)]
+        head = f"{'async ' if self.is_async else ''}def bound(request):"
+        return "\n".join([head, *_indent([*reading, *running])]) + "\n"
 
     # -- reading the request ----------------------------------------------------------------------------------------
 
@@ -131,21 +128,19 @@ class _Writer:
         """Statements that fetch the body and convert every parameter; one failure leads to the full explanation."""
         before: list[str] = []
         lines: list[str] = []
-        body = self._body_parameter()
-        if body is not None:
-            before += self._fetch(body)
-        if any(parameter.source == "query" for parameter in self.parameters):
+        parameters = self.signature.parameters
+        if self.signature.body is not None:
+            before += self._fetch(self.signature.body)
+        if any(parameter.source == "query" for parameter in parameters):
             before.append("_query = request.query")
-        for parameter in self.parameters:
+        for parameter in parameters:
             lines += self._convert(parameter)
         if not lines:
             return before
         self.env.update(
-            _BIND_ERRORS=BIND_ERRORS,
-            _Missing=Missing,
-            _explain=partial(explain, tuple(self.parameters), self.decoder),
+            _BIND_ERRORS=BIND_ERRORS, _Missing=Missing, _explain=partial(explain, parameters, self.decoder)
         )
-        raw = "_raw" if body is not None else "b''"
+        raw = "b''" if self.signature.body is None else "_raw"
         return [
             *before,
             "try:",
@@ -155,69 +150,75 @@ class _Writer:
         ]
 
     def _fetch(self, body: Parameter) -> list[str]:
-        check = [
-            "_type = request.field('content-type')",
-            "if _type != 'application/json' and (_raw or _type) and not _is_json(_type or ''):",
-            "    raise _unsupported(_type, 'JSON')",
-        ]
-        if body.source == "form":
-            check = [
-                "_type = request.field('content-type') or ''",
-                "if _raw and _type.partition(';')[0].strip().lower() != 'application/x-www-form-urlencoded':",
-                "    raise _unsupported(_type, 'application/x-www-form-urlencoded')",
-            ]
-        self.env.update(_is_json=is_json, _unsupported=_unsupported)
+        """The media type is checked ahead of the body, which may be long and still on its way."""
+        is_form = body.source == "form"
+        self.env["_check_type"] = check_form if is_form else check_json
+        plain = "application/x-www-form-urlencoded" if is_form else "application/json"
         return [
+            "_type = request.field('content-type')",
+            f"if _type != {plain!r}:",
+            "    _check_type(request, _type)",
             "_raw = request.received",
             "if _raw is None or len(_raw) > request.endpoint.max_body:",
             "    _raw = await request.body()",
-            *check,
         ]
 
     def _convert(self, parameter: Parameter) -> list[str]:
         name, key = f"_a_{parameter.name}", repr(parameter.key)
-        self.expressions[parameter.name] = name
-        default = f"_d_{parameter.name}"
-        if parameter.default is not REQUIRED:
-            self.env[default] = parameter.default
         match parameter.source:
-            case "request":
-                self.expressions[parameter.name] = "request"
-                return []
-            case "inject":
-                return []
             case "path":
                 fetched = f"request.params[{key}]"
-                if parameter.type in (self.path_types[parameter.key], Any):
+                if parameter.type in (self.signature.path_types[parameter.key], Any):
                     return [f"{name} = {fetched}"]
                 return [f"{name} = {self._conversion(parameter, fetched)}"]
             case "body":
-                return self._convert_body(parameter, name, default)
+                self.decoder = Decoder(parameter.type, strict_unknown=self.strict_unknown)
+                self.env["_decode"] = self.decoder.decode
+                return [self._whole(parameter, "_decode(_raw)")]
             case "form":
                 self.env["_form"] = partial(read_form, parameter)
-                return [f"{name} = _form(_raw)"]
+                return [self._whole(parameter, "_form(_raw)")]
             case "query":
-                fetched = f"_query.get_all({key})" if parameter.many else f"_query.get({key})"
+                return self._pick(parameter, f"_query.get{'_all' if parameter.many else ''}({key})")
             case "header":
-                fetched = f"request.headers.get_all({key})" if parameter.many else f"request.field({key})"
+                one = f"request.field({key})"
+                return self._pick(parameter, f"request.headers.get_all({key})" if parameter.many else one)
+            case "cookie":
+                return self._pick(parameter, f"request.cookies.get({key})")
+            case "default":
+                return [f"{name} = {self._default(parameter)}"]
             case _:
-                fetched = f"request.cookies.get({key})"
-        absent = f"{name} = {default}" if parameter.default is not REQUIRED else f"raise _Missing({key})"
+                return []
+
+    def _whole(self, parameter: Parameter, read: str) -> str:
+        """A statement for what is read from all of the body; no body is the default, where there is one."""
+        name = f"_a_{parameter.name}"
+        if parameter.default is REQUIRED:
+            return f"{name} = {read}"
+        return f"{name} = {read} if _raw else {self._default(parameter)}"
+
+    def _pick(self, parameter: Parameter, fetched: str) -> list[str]:
+        """Statements for what is one text, or several, among others."""
+        name = f"_a_{parameter.name}"
+        is_given = parameter.default is not REQUIRED
+        absent = f"{name} = {self._default(parameter)}" if is_given else f"raise _Missing({parameter.key!r})"
         lines = [
             f"{name} = {fetched}",
-            f"if not {name}:" if parameter.many else f"if {name} is None:",
-            f"    {absent}",
+            f"if {'not ' if parameter.many else ''}{name}{'' if parameter.many else ' is None'}:",
         ]
-        if parameter.type not in (str, str | None):
+        lines.append(f"    {absent}")
+        if parameter.type not in (str, str | None, list[str], Any):
             lines += ["else:", f"    {name} = {self._conversion(parameter, name)}"]
         return lines
 
-    def _convert_body(self, parameter: Parameter, name: str, default: str) -> list[str]:
-        self.decoder = Decoder(parameter.type, strict_unknown=self.strict_unknown)
-        self.env["_decode"] = self.decoder.decode
-        if parameter.default is REQUIRED:
-            return [f"{name} = _decode(_raw)"]
-        return [f"{name} = _decode(_raw) if _raw else {default}"]
+    def _default(self, parameter: Parameter) -> str:
+        """A request that changes its default must not change that of others."""
+        name = f"_d_{parameter.name}"
+        self.env[name] = parameter.default
+        if not isinstance(parameter.default, _MUTABLE):
+            return name
+        self.env["_copy"] = deepcopy
+        return f"_copy({name})"
 
     def _conversion(self, parameter: Parameter, expression: str) -> str:
         function = f"_c_{parameter.name}"
@@ -226,27 +227,39 @@ class _Writer:
 
     # -- calling the handler ----------------------------------------------------------------------------------------
 
-    def _call(self, plan: Plan) -> str:
-        injected = iter(plan.args)
-        arguments: list[str] = []
-        for parameter in self.parameters:
-            text = next(injected) if parameter.source == "inject" else self.expressions[parameter.name]
-            arguments.append(f"{parameter.name}={text}" if parameter.keyword else text)
+    def _result(self) -> str:
+        """The expression of the handler's result."""
+        call = f"_handler({', '.join(self._arguments())})"
+        callee = self.signature.callee
+        self.env["_handler"] = callee.handler
         if self.threaded:
-            self.env["_handler"] = partial(_in_thread, self.handler)
-        else:
-            self.env["_handler"] = self.handler
-        return f"_handler({', '.join(arguments)})"
+            self.env["_handler"] = partial(in_thread, callee.handler, not self.plan.needs_exits)
+        if self.threaded or callee.kind is Kind.COROUTINE:
+            return f"await {call}"
+        if callee.kind is Kind.UNSURE:
+            self.env["_settled"] = _settled
+            return f"await _settled({call})"
+        return call
+
+    def _arguments(self) -> list[str]:
+        injected = iter(self.plan.args)
+        arguments: list[str] = []
+        for parameter in self.signature.parameters:
+            match parameter.source:
+                case "inject":
+                    text = next(injected)
+                case "request":
+                    text = "request"
+                case _:
+                    text = f"_a_{parameter.name}"
+            arguments.append(f"{parameter.name}={text}" if parameter.keyword else text)
+        return arguments
 
 
-async def _in_thread(handler: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    # The loop's executor, not anyio's limiter: that one counts a cancelled call as done while its thread runs on.
-    return await asyncio.to_thread(handler, *args, **kwargs)
+async def _settled(result: Any) -> Any:
+    """The result of a decorated coroutine function, whether its decorator has awaited it or not."""
+    return await result if inspect.isawaitable(result) else result
 
 
 def _indent(lines: Sequence[str]) -> list[str]:
     return [f"    {line}" for line in lines]
-
-
-def _unsupported(media_type: str | None, wanted: str) -> HTTPError:
-    return HTTPError(415, f"expected {wanted}, not {media_type or 'a body without Content-Type'}")

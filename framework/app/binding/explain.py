@@ -11,10 +11,11 @@ from framework.app.binding.parameters import REQUIRED, Parameter
 from framework.codec import DECODE_ERRORS, Decoder
 from framework.errors import CodecError, FieldError, FrameworkError, HTTPError, ValidationError
 from framework.http.forms import parse_urlencoded
+from framework.http.media import is_json
 from framework.http.request import Request
 from framework.validation import Schema, locate
 
-__all__ = ["BIND_ERRORS", "Missing", "explain", "read_form"]
+__all__ = ["BIND_ERRORS", "Missing", "check_form", "check_json", "explain", "read_form"]
 
 
 class Missing(FrameworkError):
@@ -23,12 +24,16 @@ class Missing(FrameworkError):
 
 BIND_ERRORS: Final = (*DECODE_ERRORS, Missing)
 MAX_FORM_FIELDS: Final = 1000
+FORM: Final = "application/x-www-form-urlencoded"
 
 
 def explain(
     parameters: Sequence[Parameter], decoder: Decoder | None, request: Request, raw: bytes, error: Exception
-) -> Exception:
-    """What to raise for a request that did not bind: 400 for a body that is no JSON, else 422 with all faults."""
+) -> HTTPError:
+    """What to raise for a request that did not bind: 400 for a body that is no JSON, else 422 with all faults.
+
+    The faults come in the order of the parameters; within the body, in that of its type.
+    """
     faults: list[FieldError] = []
     for parameter in parameters:
         if parameter.source == "body" and decoder is not None:
@@ -42,10 +47,16 @@ def explain(
                     return HTTPError(400, f"malformed JSON: {found}" if raw else "the body is missing")
                 faults += found.errors
         elif parameter.source == "form":
-            faults += _form_faults(parameter, raw)
-        elif parameter.source not in ("inject", "request"):
+            if raw or parameter.default is REQUIRED:
+                faults += Schema(parameter.type).value_errors(
+                    _form_values(parameter, raw), source="form", strict=False
+                )
+        elif parameter.source in ("path", "query", "header", "cookie"):
             faults += _value_faults(parameter, _value(parameter, request))
-    return ValidationError(faults) if faults else error
+    if not faults:  # the walk is of another opinion than the binder: what stopped the binder has to do
+        detail, pointer = locate(str(error))
+        faults.append(FieldError("request", pointer, detail))
+    return ValidationError(faults)
 
 
 def _value(parameter: Parameter, request: Request) -> Any:
@@ -71,27 +82,37 @@ def _value_faults(parameter: Parameter, value: Any) -> list[FieldError]:
         if parameter.default is not REQUIRED:
             return []
         return [FieldError(parameter.source, pointer, "required, but missing")]
-    try:
-        msgspec.convert(value, parameter.type, strict=False)
-    except msgspec.ValidationError as error:
-        detail, inner = locate(str(error))
-        return [FieldError(parameter.source, pointer + inner, detail)]
-    return []
+    found = Schema(parameter.type).value_errors(value, source=parameter.source, strict=False)
+    return [FieldError(fault.source, pointer + fault.pointer, fault.detail) for fault in found]
 
 
 def read_form(parameter: Parameter, raw: bytes) -> Any:
-    """The body's fields as the parameter's Struct; raises msgspec.ValidationError."""
-    return msgspec.convert(_form_values(raw), parameter.type, strict=False)
+    """The body's fields as the parameter's type; raises msgspec.ValidationError."""
+    return msgspec.convert(_form_values(parameter, raw), parameter.type, strict=False)
 
 
-def _form_values(raw: bytes) -> dict[str, Any]:
+def _form_values(parameter: Parameter, raw: bytes) -> dict[str, Any]:
+    """One text for each field, the first of its values; all of them where the type has a list."""
     form = parse_urlencoded(raw, MAX_FORM_FIELDS)
-    values: dict[str, Any] = {}
-    for name in form:
-        every = form.get_all(name)
-        values[name] = every[0] if len(every) == 1 else every
-    return values
+    return {name: form.get_all(name) if name in parameter.lists else form[name] for name in form}
 
 
-def _form_faults(parameter: Parameter, raw: bytes) -> list[FieldError]:
-    return Schema(parameter.type).value_errors(_form_values(raw), source="form", strict=False)
+def check_json(request: Request, media_type: str | None) -> None:
+    """Raises HTTPError 415 for a body that is not called JSON. No body needs no name."""
+    if not is_json(media_type or "") and (media_type or _has_body(request)):
+        raise _unsupported(media_type, "JSON")
+
+
+def check_form(request: Request, media_type: str | None) -> None:
+    """The same for a form."""
+    essence = (media_type or "").partition(";")[0].strip(" \t").lower()
+    if essence != FORM and (media_type or _has_body(request)):
+        raise _unsupported(media_type, FORM)
+
+
+def _has_body(request: Request) -> bool:
+    return request.content_length > 0 or request.chunked
+
+
+def _unsupported(media_type: str | None, wanted: str) -> HTTPError:
+    return HTTPError(415, f"expected {wanted}, not {media_type or 'a body without Content-Type'}")

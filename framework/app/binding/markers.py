@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 __all__ = ["Body", "Cookie", "Form", "Header", "Inject", "Marker", "Path", "Query"]
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """``name`` is the name on the wire; the parameter's own when it is empty."""
+    """``name`` is the name on the wire; the parameter's own when it is empty. ``source`` is what errors call it."""
 
     name: str = ""
+    source: ClassVar[str] = ""
 
 
 class Path(Marker):
     """A parameter of the route's pattern."""
 
+    source = "path"
+
 
 class Query(Marker):
     """A parameter of the query string; a list type takes all its values."""
+
+    source = "query"
 
 
 class Header(Marker):
     """A request field; an underscore of the parameter's own name reads as a hyphen."""
 
+    source = "header"
+
 
 class Cookie(Marker):
     """A cookie."""
 
+    source = "cookie"
+
 
 class Body(Marker):
-    """The JSON body; a Struct needs no marker."""
+    """The JSON body; a Struct needs no marker. Takes no name."""
+
+    source = "body"
 
 
 class Form(Marker):
-    """The fields of an application/x-www-form-urlencoded body as one Struct."""
+    """The fields of an application/x-www-form-urlencoded body as one Struct. Takes no name."""
+
+    source = "form"
 
 
 class Inject(Marker):
-    """A dependency, where the type alone does not say so."""
+    """A dependency, where the type alone does not say so. Takes no name: a qualifier belongs to the type."""
+
+    source = "inject"

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from types import NoneType, UnionType
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import UnionType
 from typing import Annotated, Any, Final, Union
+from uuid import UUID
 
 import msgspec
 
-from framework.app.binding.markers import Body, Cookie, Form, Header, Inject, Marker, Path, Query
+from framework.app.binding.callee import Callee, name_of, read_callee
+from framework.app.binding.markers import Marker
+from framework.app.binding.shapes import Shape, bare, shape_of, type_name
 from framework.errors import BindingError
 from framework.http.request import Request
 
-__all__ = ["REQUIRED", "Parameter", "read_parameters"]
+__all__ = ["REQUIRED", "Parameter", "Signature", "read_signature"]
 
 REQUIRED: Final = inspect.Parameter.empty
-LISTS: Final = (list, tuple, set, frozenset)
-SCALARS: Final[tuple[type, ...]] = (str, int, float, bool, bytes)
-SOURCES: Final[Mapping[type[Marker], str]] = {
-    Path: "path",
-    Query: "query",
-    Header: "header",
-    Cookie: "cookie",
-    Body: "body",
-    Form: "form",
-    Inject: "inject",
-}
+_TEXT_SOURCES: Final = ("query", "header", "cookie")
+_NAMELESS: Final = ("body", "form", "inject")
+_SAMPLES: Final[Mapping[Any, Any]] = {str: "x", int: 1, float: 1.0, UUID: UUID(int=1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,195 +32,268 @@ class Parameter:
 
     Args:
         name: in the handler's signature.
-        source: "path", "query", "header", "cookie", "body", "form", "inject" or "request".
+        source: "path", "query", "header", "cookie", "body", "form", "inject", "request", or "default" for what is
+            never read.
         key: its name on the wire.
         type: its annotation without our markers; constraints stay on it.
         default: REQUIRED where there is none.
         many: takes every value of the name, not only the first.
         keyword: must be passed by name.
+        lists: of a form, the members that take several values.
     """
 
     name: str
     source: str
     key: str
     type: Any
-    default: Any
+    default: Any = REQUIRED
     many: bool = False
     keyword: bool = False
+    lists: frozenset[str] = frozenset()
 
 
-def read_parameters(
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A handler's signature, read for one route. ``returns`` is REQUIRED where nothing is said."""
+
+    callee: Callee
+    parameters: tuple[Parameter, ...]
+    returns: Any
+    path_types: Mapping[str, Any]
+
+    @property
+    def wanted(self) -> tuple[Any, ...]:
+        """The keys to be injected, in the order of the parameters."""
+        return tuple(one.type for one in self.parameters if one.source == "inject")
+
+    @property
+    def body(self) -> Parameter | None:
+        """The parameter that is read from the request's body."""
+        return next((one for one in self.parameters if one.source in ("body", "form")), None)
+
+
+def read_signature(
     handler: Callable[..., Any],
-    path_names: Collection[str],
-    provides: Callable[[Any], bool],
-    namespace: Mapping[str, Any],
+    *,
     where: str,
-) -> tuple[list[Parameter], Any]:
-    """The parameters and the return annotation of ``handler``.
+    path_types: Mapping[str, Any],
+    provides: Callable[[Any], bool],
+    namespace: Mapping[str, Any] | None = None,
+    bodiless: bool = False,
+) -> Signature:
+    """Reads the parameters and the return annotation of ``handler``.
 
     Args:
-        path_names: the parameters of the route's pattern.
+        where: the route, for errors.
+        path_types: the parameters of the route's pattern, and what their converters make.
         provides: whether the container has a provider for a type.
         namespace: names that annotations may use besides the handler's globals.
-        where: the route, for errors.
+        bodiless: the route's methods carry no body, so that a Struct must say that it is one.
 
     Raises:
         BindingError: with every parameter that cannot be bound.
     """
+    reader = _Reader(path_types, provides, namespace or {}, bodiless)
     try:
-        hints = typing.get_type_hints(handler, localns=dict(namespace), include_extras=True)
-    except NameError as error:
-        raise BindingError(
-            f"{where}: an annotation of {_name(handler)} cannot be evaluated: {error}"
-        ) from error
-    found: list[Parameter] = []
-    problems: list[str] = []
-    for parameter in inspect.signature(handler).parameters.values():
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            problems.append(f"{where}: {_name(handler)} takes *{parameter.name}, which no request can fill")
-            continue
-        if parameter.name not in hints and parameter.name not in path_names:
-            problems.append(f"{where}: parameter {parameter.name!r} of {_name(handler)} has no annotation")
-            continue
-        try:
-            found.append(_read(parameter, hints.get(parameter.name, str), path_names, provides))
-        except BindingError as error:
-            problems += [f"{where}: {problem}" for problem in error.problems]
-    bodies = [parameter.name for parameter in found if parameter.source in ("body", "form")]
+        callee = read_callee(handler)
+    except BindingError as error:
+        raise BindingError([f"{where}: {problem}" for problem in error.problems]) from error
+    found = [reader.read(parameter, callee) for parameter in callee.parameters]
+    returns = reader.attempt("its return annotation", lambda: reader.evaluate(callee.returns, callee.space))
+    parameters = tuple(parameter for parameter in found if parameter is not None)
+    bodies = [parameter.name for parameter in parameters if parameter.source in ("body", "form")]
     if len(bodies) > 1:
-        problems.append(f"{where}: {' and '.join(bodies)} both want the body of the request")
-    if problems:
-        raise BindingError(problems)
-    return found, hints.get("return", REQUIRED)
+        reader.problems.append(f"{' and '.join(bodies)} both want the body of the request")
+    if reader.problems:
+        name = name_of(handler)
+        raise BindingError([f"{where}: {name}: {problem}" for problem in reader.problems])
+    return Signature(callee, parameters, returns, path_types)
 
 
-def _read(
-    parameter: inspect.Parameter, hint: Any, path_names: Collection[str], provides: Callable[[Any], bool]
-) -> Parameter:
-    marker, bare = _split(hint)
-    name = parameter.name
-    if marker is not None:
-        source = SOURCES[type(marker)]
-    elif name in path_names:
-        source = "path"
-    elif bare is Request:
-        source = "request"
-    elif provides(hint) or provides(_without_none(hint)):
-        return Parameter(name, "inject", name, hint, parameter.default, keyword=_by_name(parameter))
-    elif _is_body(bare):
-        source = "body"
-    elif _is_simple(bare):
-        source = "query"
-    else:
-        raise BindingError(
-            f"parameter {name!r}: nothing provides {_type_name(hint)}, and no request can be read as one"
+class _Reader:
+    """Reads one signature, and goes on after a fault."""
+
+    def __init__(
+        self,
+        path_types: Mapping[str, Any],
+        provides: Callable[[Any], bool],
+        namespace: Mapping[str, Any],
+        bodiless: bool,
+    ) -> None:
+        self.problems: list[str] = []
+        self._path_types = path_types
+        self._provides = provides
+        self._namespace = namespace
+        self._bodiless = bodiless
+
+    def attempt(self, what: str, read: Callable[[], Any]) -> Any:
+        """The result of ``read``; a fault is noted as one of ``what``, and None is the result."""
+        try:
+            return read()
+        except BindingError as error:
+            self.problems += [f"{what}: {problem}" for problem in error.problems]
+            return None
+
+    def read(self, parameter: inspect.Parameter, callee: Callee) -> Parameter | None:
+        """What a parameter is; None where that cannot be told."""
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            self.problems.append(
+                f"no request can fill {str(parameter).partition(':')[0]}; a decorator keeps the signature of what "
+                "it wraps with functools.wraps"
+            )
+            return None
+        found: Parameter | None = self.attempt(
+            f"parameter {parameter.name!r}", lambda: self._read(parameter, callee)
         )
-    if source == "path" and (marker.name if marker and marker.name else name) not in path_names:
-        raise BindingError(f"parameter {name!r} is not in the pattern")
-    key = (marker.name if marker else "") or (name.replace("_", "-") if source == "header" else name)
-    many = source in ("query", "header") and typing.get_origin(_strip(bare)) in LISTS
-    return Parameter(
-        name,
-        source,
-        key.lower() if source == "header" else key,
-        bare,
-        parameter.default,
-        many,
-        _by_name(parameter),
-    )
+        if found is None:
+            return None
+        return replace(found, keyword=parameter.kind is parameter.KEYWORD_ONLY)
+
+    def evaluate(self, annotation: Any, space: Mapping[str, Any]) -> Any:
+        """An annotation as a type; text is evaluated, also inside."""
+        if annotation is REQUIRED:
+            return REQUIRED
+
+        def holder() -> None: ...
+
+        holder.__annotations__ = {"it": annotation}
+        try:
+            return typing.get_type_hints(
+                holder, globalns=dict(space), localns=dict(self._namespace), include_extras=True
+            )["it"]
+        except NameError as error:
+            hint = "; import it at run time, not only under TYPE_CHECKING"
+            raise BindingError(f"{annotation} cannot be evaluated: {error}{hint}") from error
+        except Exception as error:  # an annotation is any expression, and can raise anything
+            raise BindingError(f"{annotation!r} is no type: {error}") from error
+
+    def _read(self, parameter: inspect.Parameter, callee: Callee) -> Parameter:
+        name, default = parameter.name, parameter.default
+        if isinstance(default, Marker) or (isinstance(default, type) and issubclass(default, Marker)):
+            said = type_name(default if isinstance(default, type) else type(default))
+            raise BindingError(f"{said} belongs in the annotation: Annotated[..., {said}]")
+        if parameter.annotation is REQUIRED:
+            if name in self._path_types:
+                return Parameter(name, "path", name, Any)
+            raise BindingError("it has no annotation, and the pattern does not name it")
+        hint = self.evaluate(parameter.annotation, callee.space)
+        marker, kept = _split(hint)
+        if marker is not None:
+            return self._marked(marker, name, kept, default)
+        if name in self._path_types:
+            return self._checked(Parameter(name, "path", name, hint))
+        if bare(hint) is Request:
+            return Parameter(name, "request", name, hint)
+        if self._is_provided(hint):
+            return Parameter(name, "inject", name, hint, default)
+        return self._unmarked(name, hint, default)
+
+    def _marked(self, marker: Marker, name: str, hint: Any, default: Any) -> Parameter:
+        source = marker.source
+        if not source:
+            raise BindingError(f"{type_name(type(marker))} says no source")
+        if source in _NAMELESS and marker.name:
+            raise BindingError(f"{type_name(type(marker))} takes no name, and has {marker.name!r}")
+        if source == "inject":
+            without = default is not REQUIRED and not self._is_provided(hint)
+            return Parameter(name, "default" if without else "inject", name, hint, default)
+        key = marker.name or name
+        if source == "path":
+            if key not in self._path_types:
+                raise BindingError(f"the pattern has no {key!r}")
+            return self._checked(Parameter(name, source, key, hint))
+        if source == "header":
+            key = (marker.name or name.replace("_", "-")).lower()
+        return self._checked(Parameter(name, source, key, hint, default))
+
+    def _unmarked(self, name: str, hint: Any, default: Any) -> Parameter:
+        shape = _shape(hint)
+        if shape.document:
+            if self._bodiless:
+                raise BindingError(
+                    f"{type_name(hint)} would be the body, and this route's requests have none; "
+                    "Annotated[..., Body] reads one all the same"
+                )
+            return self._checked(Parameter(name, "body", name, hint, default))
+        if (shape.text or shape.many) and bare(hint) is not Any:
+            return self._checked(Parameter(name, "query", name, hint, default))
+        also = "; Annotated[..., Body] or Form reads the body as it" if shape.fields else ""
+        raise BindingError(f"nothing provides {type_name(hint)}, and no text can be read as one{also}")
+
+    def _checked(self, parameter: Parameter) -> Parameter:
+        """The parameter, completed by what its type allows, once the two are found to fit."""
+        source, hint = parameter.source, parameter.type
+        if source == "path" and hint in (self._path_types[parameter.key], Any):
+            return parameter
+        shape = _shape(hint)
+        if source == "path" and bare(hint) is self._path_types[parameter.key]:
+            return parameter
+        if source in ("body", "form"):
+            if shape.opaque:
+                raise BindingError(f"{', '.join(shape.opaque)}, which no document can hold")
+            if source == "form" and not shape.fields:
+                raise BindingError(f"a form has named fields, and {type_name(hint)} has none")
+        elif not shape.text and not (shape.many and source in ("query", "header")):
+            several = ", which has one value" if shape.many else ""
+            raise BindingError(f"no {source}{several} can be read as {type_name(hint)}")
+        if source == "path":
+            self._check_conversion(parameter)
+            return parameter
+        default = None if parameter.default is REQUIRED and shape.optional else parameter.default
+        many = shape.many and source in _TEXT_SOURCES
+        return replace(parameter, default=default, many=many, lists=shape.lists)
+
+    def _check_conversion(self, parameter: Parameter) -> None:
+        """Refuses a type that no value of the pattern's converter can become, constraints left aside."""
+        made = self._path_types[parameter.key]
+        wanted = bare(parameter.type)
+        if made not in _SAMPLES or made is str or wanted not in (*_SAMPLES, bool, bytes):
+            return
+        try:
+            msgspec.convert(_SAMPLES[made], wanted, strict=False)
+        except msgspec.ValidationError as error:
+            raise BindingError(f"the pattern makes it a {type_name(made)}: {error}") from error
+
+    def _is_provided(self, hint: Any) -> bool:
+        return self._provides(hint) or self._provides(_without_none(hint))
 
 
-def _by_name(parameter: inspect.Parameter) -> bool:
-    return parameter.kind is parameter.KEYWORD_ONLY
+def _shape(hint: Any) -> Shape:
+    try:
+        return shape_of(hint)
+    except TypeError as error:
+        raise BindingError(str(error)) from error
 
 
 def _split(hint: Any) -> tuple[Marker | None, Any]:
-    """The marker of an annotation, and the annotation without it."""
-    if typing.get_origin(hint) is not Annotated:
-        return None, hint
-    base, *extras = typing.get_args(hint)
-    markers = [
-        extra() if isinstance(extra, type) and issubclass(extra, Marker) else extra
-        for extra in extras
-        if isinstance(extra, Marker) or (isinstance(extra, type) and issubclass(extra, Marker))
-    ]
-    others = [
-        extra
-        for extra in extras
-        if not isinstance(extra, Marker) and not (isinstance(extra, type) and issubclass(extra, Marker))
-    ]
-    if not markers:
+    """The marker of an annotation, and the annotation without it; a marker inside ``| None`` counts as outside."""
+    origin = typing.get_origin(hint)
+    if origin in (Union, UnionType):
+        parts = [_split(option) for option in typing.get_args(hint)]
+        markers = [marker for marker, _ in parts if marker is not None]
+        rest: Any = Union[tuple(kept for _, kept in parts)]  # noqa: UP007 - the members are known at run time only
+    elif origin is Annotated:
+        rest, *extras = typing.get_args(hint)
+        markers = [marker for extra in extras if (marker := _as_marker(extra)) is not None]
+        for extra in extras:
+            if _as_marker(extra) is None:
+                rest = Annotated[rest, extra]
+    else:
         return None, hint
     if len(markers) > 1:
-        raise BindingError(f"{_type_name(hint)} names more than one source")
-    rest: Any = base
-    for extra in others:
-        rest = Annotated[rest, extra]
-    return markers[0], rest
+        raise BindingError(f"{type_name(hint)} names more than one source")
+    return (markers[0], rest) if markers else (None, hint)
 
 
-def _strip(hint: Any) -> Any:
-    hint = _without_none(hint)
-    while typing.get_origin(hint) is Annotated:
-        hint = _without_none(typing.get_args(hint)[0])
-    return hint
+def _as_marker(extra: Any) -> Marker | None:
+    if isinstance(extra, type):
+        return extra() if issubclass(extra, Marker) else None
+    return extra if isinstance(extra, Marker) else None
 
 
 def _without_none(hint: Any) -> Any:
-    if typing.get_origin(hint) in (Union, UnionType):
-        left = [option for option in typing.get_args(hint) if option is not NoneType]
-        if len(left) == 1:
-            return left[0]
-    return hint
-
-
-def _options(hint: Any) -> tuple[Any, ...]:
-    hint = _strip(hint)
-    return typing.get_args(hint) if typing.get_origin(hint) in (Union, UnionType) else (hint,)
-
-
-def _is_body(hint: Any) -> bool:
-    """A Struct, a union of Structs, or a list of them: what only a JSON body can hold."""
-    for option in _options(hint):
-        bare = _strip(option)
-        origin = typing.get_origin(bare)
-        if origin in LISTS:
-            return any(_is_body(item) for item in typing.get_args(bare) if item is not Ellipsis)
-        if isinstance(origin or bare, type) and issubclass(origin or bare, msgspec.Struct):
-            return True
-    return False
-
-
-def _is_simple(hint: Any) -> bool:
-    """What the text of a query parameter can say, by msgspec's lax conversion."""
-    for option in _options(hint):
-        bare = _strip(option)
-        if typing.get_origin(bare) in LISTS:
-            if not all(_is_simple(item) for item in typing.get_args(bare) if item is not Ellipsis):
-                return False
-            continue
-        if bare in SCALARS or bare is NoneType or typing.get_origin(bare) is typing.Literal:
-            continue
-        try:
-            kind = type(msgspec.inspect.type_info(bare)).__name__
-        except Exception:
-            return False
-        if kind not in (
-            "EnumType",
-            "DateTimeType",
-            "DateType",
-            "TimeType",
-            "TimeDeltaType",
-            "UUIDType",
-            "DecimalType",
-        ):
-            return False
-    return True
-
-
-def _name(handler: Callable[..., Any]) -> str:
-    return getattr(handler, "__qualname__", repr(handler))
-
-
-def _type_name(hint: Any) -> str:
-    return hint.__qualname__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    """``T`` for ``T | None``, qualifiers kept."""
+    if typing.get_origin(hint) not in (Union, UnionType):
+        return hint
+    left = [option for option in typing.get_args(hint) if option is not type(None)]
+    return left[0] if len(left) == 1 else hint

@@ -1,0 +1,155 @@
+"""``framework check``: what can be found wrong with an app before it serves, found without serving it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from framework.app.record import all_apps
+from framework.app.runtime import Runtime
+from framework.cli.blocking import blocking_calls
+from framework.cli.failure import PROBLEMS, Failure
+from framework.cli.options import AppCommand, Target, app_options, target_of
+from framework.cli.paper import say, styled
+from framework.cli.probes import Probe, run_probes
+from framework.cli.routes import handler_name
+from framework.cli.version import facts
+from framework.errors import ConfigError, SetupError
+from framework.net.loop import run as run_loop
+
+__all__ = ["command"]
+
+_PARTS = ["blocking", "plugins"]
+
+
+class Finding(NamedTuple):
+    """A line of the report, and what is wrong there."""
+
+    part: str
+    text: str
+    problems: Sequence[str] = ()
+
+
+@click.command("check", cls=AppCommand)
+@app_options
+@click.option(
+    "--skip",
+    multiple=True,
+    type=click.Choice(_PARTS),
+    help="Leave a part out: the look for blocking calls, or the checks of plugins.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds the app may take to start for the checks of plugins, and each check.",
+)
+def command(
+    app: str, config: Sequence[Path], set_: Sequence[str], *, skip: Sequence[str], timeout: float
+) -> None:
+    """Look for all that is wrong with an app, without serving it.
+
+    Settings: unknown, missing, wrong. Routes: claimed twice, or out of reach. Dependencies: missing,
+    circular, captured by a wider scope. Handlers: calls on the event loop that are known to block it; only
+    the handler's own source is read, so that none found does not mean none there. Plugins: their own checks,
+    for which the app is started.
+
+    Exit code 1 if anything was found.
+    """
+    target = target_of(app, config, set_)
+    problems: list[str] = []
+    for finding in _findings(target, skip, timeout):
+        mark = styled(finding.part.ljust(12), dim=True)
+        say(f"{mark}  {finding.text}")
+        problems += finding.problems
+    if problems:
+        raise Failure(problems, code=PROBLEMS)
+    say(styled("nothing wrong was found", fg="green"))
+
+
+def _findings(target: Target, skip: Sequence[str], timeout: float) -> Iterator[Finding]:
+    yield _versions()
+    try:
+        runtime = target.app.build(files=target.files, flags=target.flags)
+    except ConfigError as error:
+        yield Finding("settings", "wrong; routes and dependencies were not looked at", error.problems)
+        return
+    except SetupError as error:
+        yield Finding("app", "does not build", error.problems)
+        return
+    yield from _settings(runtime)
+    yield Finding("routes", f"{len(runtime.routes)}; none claimed twice, none out of reach")
+    yield Finding("dependencies", "none missing, none circular, none captured by a wider scope")
+    if "blocking" not in skip:
+        yield _blocking(runtime)
+    if "plugins" not in skip:
+        yield from _plugins(target, runtime, timeout)
+
+
+def _versions() -> Finding:
+    found = facts()
+    loop = found["loop"]
+    version = found["dependencies"].get(loop)
+    runs_on = f"{loop} {version}" if version else loop
+    return Finding(
+        "versions", f"framework {found['framework']}, {found['leaves']} leaves, {found['python']}, {runs_on}"
+    )
+
+
+def _settings(runtime: Runtime) -> Iterator[Finding]:
+    rows = runtime.settings.show()
+    own = [row for row in rows if row.origin.kind != "default"]
+    yield Finding("settings", f"{len(rows)} values, {len(own)} of them not the default")
+    for row in own:
+        yield Finding("", f"{row.key}  from {row.origin}")
+
+
+def _blocking(runtime: Runtime) -> Finding:
+    seen: set[int] = set()
+    problems: list[str] = []
+    for route in runtime.routes:
+        handler = route.record.handler
+        if id(handler) in seen or route.record.options.get("threaded", False):
+            continue
+        seen.add(id(handler))
+        problems += [
+            f"{handler_name(route)} seems to block the event loop: it calls {suspect.call} ({suspect.file}:"
+            f"{suspect.line}); use {suspect.instead}"
+            for suspect in blocking_calls(handler)
+        ]
+    found = (
+        f"{len(problems)} calls seem to block" if problems else "no call known to block, as far as one sees"
+    )
+    return Finding("handlers", f"{len(seen)} run on the event loop; {found}", problems)
+
+
+def _plugins(target: Target, runtime: Runtime, timeout: float) -> Iterator[Finding]:
+    apps = {id(each): (prefix, each) for prefix, each in reversed(list(all_apps(target.app)))}
+    probes = [
+        Probe(f"{prefix} {name}".strip(), function, each.container)
+        for prefix, each in apps.values()
+        for name, function in each.checks.items()
+    ]
+    if not probes:
+        yield Finding("checks", "the app and its plugins have none")
+        return
+    try:
+        verdicts = run_loop(run_probes(runtime, probes, timeout))
+    except SetupError as error:
+        yield Finding("checks", "the app did not start", error.problems)
+    except Exception as error:
+        why = (
+            f"not within {timeout:g} s"
+            if isinstance(error, TimeoutError)
+            else f"{type(error).__name__}: {error}"
+        )
+        yield Finding("checks", "the app did not start", [f"the app did not start: {why}"])
+    else:
+        for one in verdicts:
+            problems = [f"check {one.name}: {one.problem}"] if one.problem else []
+            verdict = "bad" if one.problem else "good"
+            yield Finding("checks", f"{one.name}: {verdict} ({one.seconds * 1000:.0f} ms)", problems)

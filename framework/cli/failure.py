@@ -1,0 +1,60 @@
+"""How a command fails: the lines it says, the exit code, and whose traceback is shown."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import click
+
+__all__ = ["INTERRUPTED", "PROBLEMS", "WRONG_USE", "Failure", "place_of", "user_traceback"]
+
+PROBLEMS = 1
+"""The command did its work and found problems, or what it served failed."""
+WRONG_USE = 2
+"""The command could not begin: a wrong flag, app path, setting or app."""
+INTERRUPTED = 130
+"""Ctrl-C came before the command was done."""
+
+_OURS = str(Path(__file__).resolve().parents[1])
+
+
+class Failure(click.ClickException):
+    """Ends the command with a line for each problem.
+
+    Args:
+        problems: one line each, without a mark of its own.
+        code: the exit code.
+        detail: shown before the lines, as it is: a traceback.
+    """
+
+    def __init__(self, problems: str | Sequence[str], *, code: int = WRONG_USE, detail: str = "") -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        self.code = code
+        self.detail = detail
+        super().__init__("\n".join(self.problems))
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback of ``error`` without our own frames and the importer's at its beginning."""
+    frames = error.__traceback__
+    while frames is not None and _is_ours(frames):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+
+
+def place_of(error: BaseException) -> str:
+    """``file:line`` of the last frame of ``error`` that is the user's, or nothing."""
+    place, frames = "", error.__traceback__
+    while frames is not None:
+        if not _is_ours(frames):
+            place = f"{frames.tb_frame.f_code.co_filename}:{frames.tb_lineno}"
+        frames = frames.tb_next
+    return place
+
+
+def _is_ours(frames: TracebackType) -> bool:
+    file = frames.tb_frame.f_code.co_filename
+    return file.startswith((_OURS, "<frozen importlib")) or file.endswith("importlib/__init__.py")

@@ -1,0 +1,99 @@
+"""Runs the health checks of an app and its plugins, all at once, each within a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from time import perf_counter
+from typing import Any, NamedTuple
+
+from framework.app.runtime import Runtime
+from framework.cli.injection import injected_parameters, injecting
+from framework.di import Container
+from framework.errors import SetupError
+
+__all__ = ["Probe", "Verdict", "run_probes"]
+
+
+class Probe(NamedTuple):
+    """A check: a function that raises when something is wrong; its parameters are injected."""
+
+    name: str
+    function: Callable[..., Any]
+    container: Container
+
+
+class Verdict(NamedTuple):
+    """How a check went: ``problem`` is empty when all is well."""
+
+    name: str
+    seconds: float
+    problem: str
+
+
+async def run_probes(runtime: Runtime, probes: Sequence[Probe], timeout: float) -> list[Verdict]:
+    """Starts the app (without serving it), asks every probe, ends the app.
+
+    Args:
+        timeout: seconds that the start may take, and each probe.
+
+    Raises:
+        TimeoutError: the start took longer.
+        Exception: whatever the start raised.
+    """
+    async with AsyncExitStack() as stack:
+        async with asyncio.timeout(timeout):
+            await stack.enter_async_context(runtime.running())
+        return await asyncio.gather(*(_ask(probe, timeout) for probe in probes))
+    raise AssertionError
+
+
+async def _ask(probe: Probe, timeout: float) -> Verdict:
+    start = perf_counter()
+    problem = ""
+    deadline = asyncio.timeout(timeout)
+    try:
+        async with deadline:
+            wanted = injected_parameters(probe.function, probe.container)
+            async with injecting(wanted, probe.container, probe.name) as objects:
+                await _call(probe.function, objects)
+    except SetupError as error:
+        problem = "; ".join(error.problems)
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+        if isinstance(error, TimeoutError) and deadline.expired():
+            problem = f"no answer within {timeout:g} s"
+    return Verdict(probe.name, perf_counter() - start, problem)
+
+
+async def _call(function: Callable[..., Any], objects: dict[str, Any]) -> None:
+    if inspect.iscoroutinefunction(function):
+        await function(**objects)
+        return
+    # A thread of its own, which a probe that hangs cannot keep the program from ending.
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: object, error: Exception | None) -> None:
+        if not done.done():
+            done.set_result(result) if error is None else done.set_exception(error)
+
+    def work() -> None:
+        result: object = None
+        failure: Exception | None = None
+        try:
+            result = function(**objects)
+        except Exception as error:
+            failure = error
+        try:
+            loop.call_soon_threadsafe(settle, result, failure)
+        except RuntimeError:
+            return  # the loop has ended, and nobody waits any more
+
+    threading.Thread(target=work, daemon=True).start()
+    result = await done
+    if inspect.isawaitable(result):
+        await result

@@ -1,0 +1,59 @@
+"""``framework routes``: every route with what handles it and the chain of layers around that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from framework.app.built import BuiltRoute
+from framework.cli.options import AppCommand, app_options, target_of
+from framework.cli.paper import say, table
+
+__all__ = ["command", "describe", "handler_name"]
+
+
+@click.command("routes", cls=AppCommand)
+@app_options
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+def command(app: str, config: Sequence[Path], set_: Sequence[str], *, as_json: bool) -> None:
+    """List the routes of an app.
+
+    Layers are named from the outermost to the handler. HEAD is served wherever GET is, OPTIONS everywhere.
+    """
+    target = target_of(app, config, set_)
+    routes = target.build().routes
+    if as_json:
+        say(json.dumps([describe(route) for route in routes], indent=2))
+    elif routes:
+        header = ["METHODS", "PATTERN", "HOST", "HANDLER", "LAYERS"]
+        for line in table(header, [_row(route) for route in routes]):
+            say(line)
+    else:
+        say(f"{target.name} has no routes")
+
+
+def _row(route: BuiltRoute) -> Sequence[str]:
+    layers = " > ".join(layer.name for layer in route.layers)
+    host = "" if route.host is None else route.host.text
+    return ",".join(route.record.methods), route.pattern.text, host, handler_name(route), layers
+
+
+def describe(route: BuiltRoute) -> dict[str, object]:
+    """A route as JSON has it: methods, pattern, host, handler, layers, name."""
+    return {
+        "methods": list(route.record.methods),
+        "pattern": route.pattern.text,
+        "host": None if route.host is None else route.host.text,
+        "handler": handler_name(route),
+        "layers": [layer.name for layer in route.layers],
+        "name": route.record.options.get("name"),
+    }
+
+
+def handler_name(route: BuiltRoute) -> str:
+    """``module.function`` of a route's handler."""
+    handler = route.record.handler
+    return f"{handler.__module__}.{handler.__qualname__}"

@@ -1,0 +1,154 @@
+"""What a route asks for: its parameters and its body, from how the binder reads them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+
+from framework.app.binding.parameters import REQUIRED, Parameter
+from framework.app.built import BuiltRoute
+from framework.plugins.openapi.schemas import Json, Schemas, builtin, without_null
+from framework.plugins.openapi.templates import converter_schema, refuses_text, takes_slashes
+
+__all__ = ["describe_body", "describe_parameters", "refusals"]
+
+_SOURCES: Final = ("path", "query", "header", "cookie")
+_BODIES: Final = {"body": "application/json", "form": "application/x-www-form-urlencoded"}
+# OpenAPI has other places for these (section 4.8.12.1): they would be ignored.
+_NOT_A_PARAMETER: Final = frozenset({"accept", "content-type", "authorization"})
+
+
+def describe_parameters(route: BuiltRoute, schemas: Schemas) -> list[Json]:
+    """The Parameter Objects: those of the path in its order, then query, header and cookie as the handler has them."""
+    taken = {one.key: one for one in route.parameters if one.source == "path"}
+    found: list[Json] = []
+    for param in route.pattern.params:
+        described = _path_parameter(taken.get(param.name), param.name, schemas)
+        base = converter_schema(param.converter)
+        schemas.then(partial(_join_converter, described["schema"], base))
+        if takes_slashes(param.converter):
+            described["description"] = "All that remains of the path, slashes included; it may be empty."
+            described["x-slashes"] = True
+        found.append(described)
+    found += [
+        _parameter(parameter, schemas)
+        for parameter in sorted(route.parameters, key=_order)
+        if parameter.source in _SOURCES[1:] and parameter.key not in _NOT_A_PARAMETER
+    ]
+    for each in found:
+        schemas.then(partial(_lift_description, each))
+    return found
+
+
+def _order(parameter: Parameter) -> int:
+    return _SOURCES.index(parameter.source) if parameter.source in _SOURCES else len(_SOURCES)
+
+
+def _path_parameter(parameter: Parameter | None, name: str, schemas: Schemas) -> Json:
+    described: Json = {"name": name, "in": "path", "required": True}
+    described["schema"] = {} if parameter is None else schemas.of(parameter.type)
+    return described
+
+
+def _join_converter(schema: Json, base: Json) -> None:
+    """What the converter lets through and the handler's own type does not narrow holds as well."""
+    without_null(schema)
+    if not schema or schema.get("type") == base["type"]:
+        own = dict(schema)
+        schema.clear()
+        schema.update(base | own)
+
+
+def _parameter(parameter: Parameter, schemas: Schemas) -> Json:
+    described: Json = {"name": parameter.key, "in": parameter.source}
+    if parameter.default is REQUIRED:
+        described["required"] = True
+    schema = described["schema"] = schemas.of(parameter.type)
+
+    def finish() -> None:
+        without_null(schema)
+        if parameter.default is not REQUIRED and parameter.default is not None:
+            schema["default"] = builtin(parameter.default)
+        if parameter.many and parameter.source == "header":
+            _one_field_each(described)
+
+    schemas.then(finish)
+    return described
+
+
+def _one_field_each(described: Json) -> None:
+    """A list of header values is one field line for each, where OpenAPI's arrays would be one line with commas."""
+    described["schema"] = described["schema"].get("items", {"type": "string"})
+    described["description"] = "May be sent more than once."
+
+
+def _lift_description(described: Json) -> None:
+    """The type's description is that of the parameter."""
+    text = described["schema"].pop("description", "")
+    both = [part for part in (text, described.pop("description", "")) if part]
+    if both:
+        schema = described.pop("schema")
+        described["description"] = " ".join(both)
+        described["schema"] = schema
+
+
+def describe_body(route: BuiltRoute, schemas: Schemas) -> Json | None:
+    """The Request Body Object, if the handler reads the body."""
+    for parameter in route.parameters:
+        if parameter.source not in _BODIES:
+            continue
+        schema = schemas.of(parameter.type)
+        if route.record.options.get("strict_unknown"):
+            schemas.then(partial(_close, schema))
+        body: Json = {"content": {_BODIES[parameter.source]: {"schema": schema}}}
+        return {"required": True, **body} if _needs_bytes(parameter) else body
+    return None
+
+
+def _needs_bytes(parameter: Parameter) -> bool:
+    """A form without fields is an empty body, which is right where every field has a default."""
+    if parameter.source == "form" and isinstance(parameter.type, type):
+        return any(one.required for one in msgspec.structs.fields(parameter.type))
+    return parameter.default is REQUIRED
+
+
+def _close(schema: Json) -> None:
+    if "$ref" in schema or schema.get("type") == "object":
+        schema["unevaluatedProperties"] = False
+
+
+def refusals(route: BuiltRoute) -> dict[int, str]:
+    """The statuses that the framework itself answers to requests of this route that do not fit it."""
+    found: dict[int, str] = {}
+    sources = {parameter.source for parameter in route.parameters}
+    if "body" in sources:
+        found[400] = "The body is no JSON"
+    if any(refuses_text(param.converter) for param in route.pattern.params):
+        found[404] = "Nothing is at this path"
+    if sources & _BODIES.keys():
+        found[413] = "The body is too large"
+        found[415] = "The body is of another media type"
+    if any(_can_fail(parameter, _converted(route)) for parameter in route.parameters):
+        found[422] = "Parameters or body do not fit"
+    return found
+
+
+def _converted(route: BuiltRoute) -> dict[str, Any]:
+    types: dict[str, Any] = {param.name: param.converter.type for param in route.pattern.params}
+    if route.host is not None and route.host.name is not None:
+        types[route.host.name] = str
+    return types
+
+
+def _can_fail(parameter: Parameter, converted: dict[str, Any]) -> bool:
+    match parameter.source:
+        case "body" | "form":
+            return True
+        case "path":
+            return parameter.type not in (converted.get(parameter.key), Any)
+        case "query" | "header" | "cookie":
+            return parameter.default is REQUIRED or parameter.type not in (str, str | None)
+        case _:
+            return False

@@ -1,0 +1,475 @@
+"""Files over a real socket: whole, in parts, revalidated, precompressed; and the ways to ask for what is not ours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from framework import App, Request, Response
+from framework.http.files import FileResponse
+from framework.http.openfile import CHUNK
+from framework.http.static import StaticFiles
+from tests.support.client import Answer, Client, serving
+
+pytestmark = pytest.mark.anyio
+
+DAY_OLD = 1_700_000_000
+DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
+TEXT = b"<h1>hello</h1>\n" * 10
+LARGE = random.Random(7).randbytes(3 * CHUNK + 17)
+SECRET = b"the secret"
+
+
+def write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    os.utime(path, (DAY_OLD, DAY_OLD))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory as it will be when its files are no longer new; a secret lies beside it."""
+    monkeypatch.setattr("framework.http.files._SETTLING_NS", 0)
+    site = tmp_path / "site"
+    write(site / "index.html", TEXT)
+    write(site / "large.bin", LARGE)
+    write(site / "empty.txt", b"")
+    write(site / "docs" / "index.html", b"docs")
+    write(site / "docs" / "a b%é.txt", b"odd name")
+    write(site / "bare" / "file.txt", b"no index beside me")
+    write(site / ".git" / "config", SECRET)
+    write(site / ".env", SECRET)
+    write(site / ".well-known" / "security.txt", b"contact")
+    write(tmp_path / "secret.txt", SECRET)
+    write(tmp_path / "site_secret" / "secret.txt", SECRET)
+    return site
+
+
+@pytest.fixture
+async def client(site: Path) -> AsyncIterator[Client]:
+    app = App()
+    app.get("/static/{path:path}")(StaticFiles(site, cache_control="max-age=60").serve)
+
+    @app.get("/download")
+    async def download(request: Request) -> Response:
+        return await FileResponse.open(request, site / "large.bin", filename="Größe.bin")
+
+    async with serving(app) as client:
+        yield client
+
+
+# -- whole files ---------------------------------------------------------------------------------------------
+
+
+async def test_a_small_file(client: Client) -> None:
+    answer = await client.get("/static/index.html")
+    assert answer.status == 200
+    assert answer.body == TEXT
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-length"] == str(len(TEXT))
+    assert answer.headers["last-modified"] == DATE
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["cache-control"] == "max-age=60"
+    assert answer.headers["etag"].startswith('"')
+
+
+async def test_a_large_file_and_an_empty_one(client: Client) -> None:
+    answer = await client.get("/static/large.bin")
+    assert answer.body == LARGE
+    assert answer.headers["content-length"] == str(len(LARGE))
+    assert answer.headers["content-type"] == "application/octet-stream"
+    answer = await client.get("/static/empty.txt")
+    assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", "0")
+
+
+@pytest.mark.parametrize("name", ["index.html", "large.bin", "empty.txt"])
+async def test_head_has_the_fields_of_get(client: Client, name: str) -> None:
+    get = await client.get(f"/static/{name}")
+    head = await client.request("HEAD", f"/static/{name}", headers={"range": "bytes=0-1"})
+    assert (head.status, head.body) == (200, b"")
+    assert without_date(head) == without_date(get)
+
+
+def without_date(answer: Answer) -> list[tuple[str, str]]:
+    return sorted(pair for pair in answer.pairs if pair[0] != "date")
+
+
+async def test_a_download_has_a_name(client: Client) -> None:
+    answer = await client.get("/download")
+    assert answer.body == LARGE
+    assert (
+        answer.headers["content-disposition"]
+        == "attachment; filename=\"Gr__e.bin\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.bin"
+    )
+
+
+async def test_what_is_not_there_is_404(client: Client) -> None:
+    for target in (
+        "/static/none.txt",
+        "/static/none/none.txt",
+        "/static/index.html/",
+        "/static/index.html/x",
+        "/static/bare/",
+        "/static/bare",
+    ):
+        assert (await client.get(target)).status == 404, target
+
+
+async def test_names_with_escapes(client: Client) -> None:
+    assert (await client.get("/static/docs/a%20b%25%C3%A9.txt")).body == b"odd name"
+
+
+async def test_a_directory_is_answered_by_its_index(client: Client) -> None:
+    assert (await client.get("/static/")).body == TEXT
+    assert (await client.get("/static/docs/")).body == b"docs"
+    answer = await client.get("/static/docs?page=2")
+    assert answer.status == 307
+    assert answer.headers["location"] == "/static/docs/?page=2"
+
+
+async def test_the_redirect_to_a_directory_stays_on_this_host(site: Path) -> None:
+    write(site / "host.example" / "index.html", b"")
+    write(site / "@evil" / "index.html", b"")
+    app = App()
+    app.get("/{path:path}")(StaticFiles(site).serve)
+    async with serving(app) as client:
+        answer = await client.get("//host.example")
+        assert answer.headers["location"] == "/host.example/"
+        answer = await client.get("/@evil")
+        assert answer.headers["location"] == "/@evil/"
+
+
+# -- ranges --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "start", "stop"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=100-", 100, len(LARGE)),
+        ("bytes=-100", len(LARGE) - 100, len(LARGE)),
+        (f"bytes=5-{2 * CHUNK}", 5, 2 * CHUNK + 1),
+        ("bytes=0-9,5-20", 0, 21),
+        (f"bytes=-{10 * len(LARGE)}", 0, len(LARGE)),
+    ],
+)
+async def test_a_part_of_a_file(client: Client, field: str, start: int, stop: int) -> None:
+    answer = await client.get("/static/large.bin", {"range": field})
+    assert answer.status == 206
+    assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{len(LARGE)}"
+    assert answer.headers["content-length"] == str(stop - start)
+    assert answer.body == LARGE[start:stop]
+
+
+@pytest.mark.parametrize("last", [20_099, len(LARGE) - 50])
+async def test_several_parts(client: Client, last: int) -> None:
+    answer = await client.get("/static/large.bin", {"range": f"bytes=20000-{last},0-9"})
+    assert answer.status == 206
+    assert "content-range" not in answer.headers
+    media_type, _, boundary = answer.headers["content-type"].partition("; boundary=")
+    assert media_type == "multipart/byteranges"
+    parts = answer.body.split(f"\r\n--{boundary}".encode())
+    heads, bodies = zip(*(part.split(b"\r\n\r\n", 1) for part in parts[1:-1]), strict=True)
+    assert parts[0] == b""
+    assert parts[-1] == b"--\r\n"
+    assert list(bodies) == [LARGE[20000 : last + 1], LARGE[0:10]]
+    assert heads[1] == (
+        f"\r\ncontent-type: application/octet-stream\r\ncontent-range: bytes 0-9/{len(LARGE)}".encode()
+    )
+    assert answer.headers["content-length"] == str(len(answer.body))
+
+
+async def test_a_range_beyond_the_end(client: Client) -> None:
+    answer = await client.get("/static/index.html", {"range": "bytes=1000-"})
+    assert answer.status == 416
+    assert answer.headers["content-range"] == f"bytes */{len(TEXT)}"
+
+
+async def test_a_malformed_range_is_ignored(client: Client) -> None:
+    answer = await client.get("/static/index.html", {"range": "bytes=9-1"})
+    assert (answer.status, answer.body) == (200, TEXT)
+
+
+async def test_cve_2025_62727_a_thousand_ranges_cost_nothing(client: Client) -> None:
+    many = ",".join(f"{at}-{at}" for at in range(0, 3000, 3))
+    assert (await client.get("/static/large.bin", {"range": f"bytes={many}"})).status == 416
+    assert (await client.get("/static/index.html")).status == 200
+
+
+async def test_if_range(client: Client) -> None:
+    etag = (await client.get("/static/index.html")).headers["etag"]
+    for value, status in ((etag, 206), (DATE, 206), ('"other"', 200), ("Tue, 14 Nov 2023 22:13:21 GMT", 200)):
+        answer = await client.get("/static/index.html", {"range": "bytes=0-1", "if-range": value})
+        assert answer.status == status, value
+
+
+# -- preconditions -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["index.html", "large.bin"])
+async def test_revalidation(client: Client, name: str) -> None:
+    fresh = await client.get(f"/static/{name}")
+    for fields in (
+        {"if-none-match": fresh.headers["etag"]},
+        {"if-none-match": f'"other", W/{fresh.headers["etag"]}'},
+        {"if-modified-since": DATE},
+    ):
+        answer = await client.get(f"/static/{name}", fields)
+        assert answer.status == 304
+        assert answer.headers["etag"] == fresh.headers["etag"]
+        assert answer.headers["cache-control"] == "max-age=60"
+        assert answer.headers["vary"] == "accept-encoding"
+        assert "content-type" not in answer.headers
+        assert "content-length" not in answer.headers
+    for fields in ({"if-match": '"other"'}, {"if-unmodified-since": "Tue, 14 Nov 2023 22:13:19 GMT"}):
+        assert (await client.get(f"/static/{name}", fields)).status == 412
+    assert (await client.get(f"/static/{name}", {"if-match": fresh.headers["etag"]})).status == 200
+
+
+async def test_the_tag_changes_with_the_file_even_where_its_date_is_set_back(
+    client: Client, site: Path
+) -> None:
+    before = (await client.get("/static/index.html")).headers["etag"]
+    (site / "index.html").unlink()
+    write(site / "index.html", TEXT.replace(b"hello", b"salut"))
+    after = await client.get("/static/index.html", {"if-none-match": before})
+    assert after.status == 200
+    assert after.headers["etag"] != before
+
+
+async def test_the_tag_of_a_file_that_may_still_change_unnoticed_is_weak(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framework.http.files._SETTLING_NS", 10**18)
+    app = App()
+    app.get("/{path:path}")(StaticFiles(site).serve)
+    async with serving(app) as client:
+        etag = (await client.get("/index.html")).headers["etag"]
+        assert etag.startswith('W/"')
+        assert (await client.get("/index.html", {"if-none-match": etag})).status == 304
+        assert (await client.get("/index.html", {"if-range": etag, "range": "bytes=0-1"})).status == 200
+
+
+# -- changes in mid-transfer ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def huge(site: Path) -> Path:
+    """More than socket buffers take, so that the server is still reading it while the client waits."""
+    path = site / "huge.bin"
+    with path.open("wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    return path
+
+
+async def begin(client: Client, target: str) -> None:
+    client._reader, client._writer = await asyncio.open_connection("127.0.0.1", client.port, limit=4096)
+    client._writer.write(f"GET {target} HTTP/1.1\r\nhost: test\r\n\r\n".encode())
+    assert b"200 OK" in await client._reader.readuntil(b"\r\n\r\n")
+    await client._reader.readexactly(10)
+
+
+async def read_to_the_cut(client: Client) -> int:
+    """Reads until the connection is cut or closed; returns the number of bytes."""
+    assert client._reader is not None
+    received = 10
+    try:
+        while data := await client._reader.read(1_048_576):
+            received += len(data)
+    except ConnectionError:
+        pass
+    return received
+
+
+async def test_a_file_rewritten_in_place_is_never_a_torn_200(client: Client, huge: Path) -> None:
+    await begin(client, "/static/huge.bin")
+    with huge.open("r+b") as file:
+        file.write(b"new content")
+    assert await read_to_the_cut(client) < 64 * 1024 * 1024
+
+
+async def test_a_file_cut_short_is_never_a_torn_200(client: Client, huge: Path) -> None:
+    await begin(client, "/static/huge.bin")
+    os.truncate(huge, 1_000_000)
+    assert await read_to_the_cut(client) < 64 * 1024 * 1024
+
+
+async def test_a_file_replaced_by_another_is_sent_to_its_end(client: Client, huge: Path, site: Path) -> None:
+    await begin(client, "/static/huge.bin")
+    write(site / "new.bin", b"new content")
+    (site / "new.bin").rename(huge)
+    assert client._reader is not None
+    assert await client._reader.readexactly(64 * 1024 * 1024 - 10) == bytes(64 * 1024 * 1024 - 10)
+
+
+async def test_a_client_that_goes_away_leaves_no_file_open(client: Client, huge: Path) -> None:
+    def open_files() -> int:
+        return sum(
+            os.path.exists(f"/proc/self/fd/{fd}") and os.readlink(f"/proc/self/fd/{fd}") == str(huge)
+            for fd in os.listdir("/proc/self/fd")
+        )
+
+    await begin(client, "/static/huge.bin")
+    assert open_files() == 1
+    await client.close()
+    for _ in range(200):
+        if (await client.get("/static/index.html")).status == 200 and not open_files():
+            break
+    assert open_files() == 0
+
+
+# -- precompressed -------------------------------------------------------------------------------------------
+
+
+async def test_precompressed_siblings(client: Client, site: Path) -> None:
+    write(site / "app.js", b"plain")
+    write(site / "app.js.gz", b"by gzip")
+    write(site / "app.js.br", b"by brotli")
+    tags: set[str] = set()
+    for accepted, body, coding in (
+        ("gzip, br", b"by brotli", "br"),
+        ("gzip", b"by gzip", "gzip"),
+        ("br;q=0.5, gzip", b"by gzip", "gzip"),
+        ("zstd", b"plain", None),
+        ("identity", b"plain", None),
+        (None, b"plain", None),
+    ):
+        answer = await client.get("/static/app.js", {"accept-encoding": accepted} if accepted else {})
+        assert answer.body == body
+        assert answer.headers.get("content-encoding") == coding
+        assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+        assert answer.headers["vary"] == "accept-encoding"
+        tags.add(answer.headers["etag"])
+    assert len(tags) == 3
+
+
+async def test_a_sibling_older_than_its_file_is_not_sent(client: Client, site: Path) -> None:
+    write(site / "app.js", b"plain")
+    write(site / "app.js.gz", b"by gzip")
+    os.utime(site / "app.js.gz", (DAY_OLD - 60, DAY_OLD - 60))
+    assert (await client.get("/static/app.js", {"accept-encoding": "gzip"})).body == b"plain"
+
+
+# -- what is nobody's business -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/static/../secret.txt",
+        "/static/%2e%2e/secret.txt",
+        "/static/..%2fsecret.txt",
+        "/static/docs/..%2f..%2fsecret.txt",
+        "/static/..%5csecret.txt",
+        "/static/..\\secret.txt",
+        "/static/%252e%252e/secret.txt",
+        "/static/%252e%252e%252fsecret.txt",
+        "/static/../site_secret/secret.txt",
+        "/static/secret.txt%00.html",
+        "/static/.git/config",
+        "/static/.env",
+        "/static/%2eenv",
+        "/static/docs/../.env",
+    ],
+)
+async def test_no_traversal(client: Client, target: str) -> None:
+    answer = await client.get(target)
+    assert answer.status in (400, 404)
+    assert SECRET not in answer.body
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//etc/passwd",
+        "%2fetc%2fpasswd",
+        "/%2Fetc/passwd",
+        "C:/Windows/win.ini",
+        "c:%5cWindows%5cwin.ini",
+        "C:secret",
+    ],
+)
+async def test_cve_2026_48817_no_absolute_path(client: Client, path: str) -> None:
+    assert (await client.get(f"/static/{path}")).status in (400, 404)
+
+
+@pytest.mark.parametrize(
+    "path", ["//host/share", "%5c%5chost%5cshare", "\\\\host\\share", "%5C%5C%3F%5CC:%5Cx"]
+)
+async def test_cve_2026_48818_a_unc_path_reaches_no_file_system(
+    client: Client, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touched: list[object] = []
+
+    def touch(name: object, *args: object, **kwargs: object) -> int:
+        touched.append(name)
+        raise FileNotFoundError(2, "not there")
+
+    monkeypatch.setattr(os, "open", touch)
+    monkeypatch.setattr(os, "stat", touch)
+    monkeypatch.setattr(os.path, "realpath", touch)
+    assert (await client.get(f"/static/{path}")).status in (400, 404)
+    assert all("\\" not in str(name) and "//" not in str(name) for name in touched)
+
+
+async def test_hidden_files_by_policy(client: Client, site: Path) -> None:
+    assert (await client.get("/static/.well-known/security.txt")).body == b"contact"
+    app = App()
+    app.get("/{path:path}")(StaticFiles(site, hidden=True).serve)
+    async with serving(app) as open_client:
+        assert (await open_client.get("/.env")).body == SECRET
+
+
+@pytest.mark.parametrize(
+    ("policy", "answered"),
+    [
+        ("never", set()),
+        ("inside", {"/near.html", "/near/index.html", "/chain.html"}),
+        (
+            "follow",
+            {"/near.html", "/near/index.html", "/chain.html", "/far.txt", "/far/secret.txt", "/hidden.txt"},
+        ),
+    ],
+)
+async def test_symbolic_links_by_policy(site: Path, policy: str, answered: set[str]) -> None:
+    (site / "near.html").symlink_to("docs/index.html")
+    (site / "near").symlink_to("docs")
+    (site / "chain.html").symlink_to(site / "near" / "index.html")
+    (site / "far.txt").symlink_to("../secret.txt")
+    (site / "far").symlink_to(site.parent / "site_secret")
+    (site / "hidden.txt").symlink_to(".env")
+    (site / "loop").symlink_to("loop")
+    (site / "root").symlink_to(".")
+    app = App()
+    app.get("/{path:path}")(StaticFiles(site, symlinks=policy).serve)  # type: ignore[arg-type]
+    targets = ["/near.html", "/near/index.html", "/chain.html", "/far.txt", "/far/secret.txt", "/hidden.txt"]
+    async with serving(app) as client:
+        found = {target for target in targets if (await client.get(target)).status == 200}
+        assert found == answered
+        assert (await client.get("/loop")).status == 404
+        assert (await client.get("/loop/x")).status == 404
+        assert (await client.get("/root")).status == (404 if policy == "never" else 307)
+
+
+async def test_the_directory_itself_may_be_a_link_that_moves(tmp_path: Path, site: Path) -> None:
+    write(tmp_path / "next" / "index.html", b"next release")
+    current = tmp_path / "current"
+    current.symlink_to(site)
+    app = App()
+    app.get("/{path:path}")(StaticFiles(current).serve)
+    async with serving(app) as client:
+        assert (await client.get("/")).body == TEXT
+        (tmp_path / "swap").symlink_to(tmp_path / "next")
+        (tmp_path / "swap").rename(current)
+        assert (await client.get("/")).body == b"next release"
+
+
+async def test_what_is_no_regular_file_is_not_opened_for_good(client: Client, site: Path) -> None:
+    os.mkfifo(site / "pipe")
+    assert (await client.get("/static/pipe")).status == 404
+    assert (await client.get("/static/index.html")).status == 200
