@@ -1,22 +1,24 @@
 """The tree of errors. Data in attributes, text made late in ``__str__``; one map turns them into responses.
 
-FrameworkError
-├── SetupError            the app is wrong; found before it listens
-│   ├── ConfigError       a setting, with its key and origin
-│   ├── RouteConflict     two routes that cannot both be reached
-│   ├── GraphError        the dependency graph
-│   ├── BindingError      a handler's signature
-│   └── PluginError       a plugin's needs or order
-├── ProtocolError         bytes that break the protocol
-│   ├── LocalProtocolError    by us: a bug of the app or of the framework
-│   └── RemoteProtocolError   by the peer, with the status that answers it
-├── TransportError
-│   ├── PeerClosed        the peer went away
-│   └── DeadlineExceeded  a wait ended without its event
-├── ResourceError         a bounded thing is exhausted
-├── CodecError            a value that does not encode or decode
-└── HTTPError             an answer other than the handler's own
-    └── ValidationError   every error of a request at once
+::
+
+    FrameworkError
+    ├── SetupError            the app is wrong; found before it listens
+    │   ├── ConfigError       a setting, with its key and origin
+    │   ├── RouteConflict     two routes that cannot both be reached
+    │   ├── GraphError        the dependency graph
+    │   ├── BindingError      a handler's signature
+    │   └── PluginError       a plugin's needs or order
+    ├── ProtocolError         bytes that break the protocol
+    │   ├── LocalProtocolError    by us: a bug of the app or of the framework
+    │   └── RemoteProtocolError   by the peer, with the status that answers it
+    ├── TransportError
+    │   ├── PeerClosed        the peer went away
+    │   └── DeadlineExceeded  a wait ended without its event
+    ├── ResourceError         a bounded thing is exhausted
+    ├── CodecError            a value that does not encode or decode
+    └── HTTPError             an answer other than the handler's own
+        └── ValidationError   every error of a request at once
 """
 
 from __future__ import annotations

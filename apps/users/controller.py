@@ -36,7 +36,7 @@ __all__ = [
 
 # What parse_etags takes, for those who read the document; what is malformed it answers by 400 itself.
 _TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
-_TAGS = {"minLength": 1, "pattern": rf"^(?:\*|{_TAG}(?:[ \t]*,[ \t]*{_TAG})*)$"}
+_TAGS = {"pattern": rf"^(?:\*|{_TAG}(?:[ \t]*,[ \t]*{_TAG})*)$"}
 
 IfMatch = Annotated[
     str | None,
@@ -60,7 +60,11 @@ _CONDITION = {
     412: "The user has another version",
     428: "If-Match is missing",
 }
-_CHANGED = {**_CONDITION, 200: Answer("The user as it is now", headers=_ETAG), 409: "The address is taken"}
+_CHANGED: dict[int, Answer | str] = {
+    **_CONDITION,
+    200: Answer("The user as it is now", headers=_ETAG),
+    409: "The address is taken",
+}
 
 
 def add_routes(users: Routes) -> None:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import PurePath
-from typing import Annotated, Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -67,10 +68,9 @@ def parts_of(annotation: Any) -> list[Any]:
     """The bare types an annotation is made of: ``list[int] | None`` has list, int and NoneType."""
     if get_origin(annotation) is Annotated:
         return parts_of(get_args(annotation)[0])
-    if get_args(annotation) and struct_class(annotation) is None:
-        origin = get_origin(annotation)
+    if get_args(annotation) and struct_class(annotation) is None and get_origin(annotation) is not Literal:
         inner = [part for each in get_args(annotation) for part in parts_of(each)]
-        return [origin, *inner] if isinstance(origin, type) else inner
+        return inner if _is_union(annotation) else [get_origin(annotation), *inner]
     return [annotation]
 
 
@@ -126,9 +126,13 @@ def _metas(annotation: Any) -> Iterator[msgspec.Meta]:
         inner, *extras = get_args(annotation)
         yield from _metas(inner)
         yield from (extra for extra in extras if isinstance(extra, msgspec.Meta))
-    elif get_args(annotation) and not isinstance(get_origin(annotation), type):
+    elif _is_union(annotation):
         for part in get_args(annotation):
             yield from _metas(part)
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType)
 
 
 def description_of(annotation: Any) -> str:

@@ -111,7 +111,10 @@ def _attribute(module: ModuleType, path: str) -> object:
 
 def _only_app(module: ModuleType) -> Located:
     name = module.__name__
-    apps = {id(value): (found, value) for found, value in vars(module).items() if isinstance(value, App)}
+    apps: dict[int, tuple[str, App]] = {}
+    for found, value in vars(module).items():
+        if isinstance(value, App):
+            apps.setdefault(id(value), (found, value))
     if len(apps) == 1:
         ((found, app),) = apps.values()
         return Located(app, f"{name}:{found}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +102,16 @@ def _serve_one(target: Target, runtime: Runtime, announce: Announce) -> None:
     async def serve() -> None:
         nonlocal serving
         tls = TLS.of(settings)
-        sockets = bind(settings)
-        async with runtime.running(), renewing(tls):
-            server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready, tls=tls)
-            await server.start()
-            serving = True
-            announce(server.urls)
-            await server.run()
+        with ExitStack() as stack:
+            sockets = bind(settings)
+            for sock in sockets:
+                stack.callback(sock.close)
+            async with runtime.running(), renewing(tls):
+                server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready, tls=tls)
+                await server.start()
+                serving = True
+                announce(server.urls)
+                await server.run()
 
     try:
         run_loop(serve())

@@ -14,6 +14,7 @@ from framework.errors import HTTPError, SetupError
 from framework.http.request import Request
 from framework.http.response import Response
 from framework.middleware.chain import Hooks
+from framework.middleware.origins import DEFAULT_PORTS, parse_origin
 
 __all__ = ["CORS"]
 
@@ -25,13 +26,8 @@ _GRANTS: Final = frozenset(
     f"access-control-{name}" for name in ("allow-origin", "allow-credentials", "expose-headers")
 )
 _MAX_AGE: Final = 86_400
-_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 
 _is_token: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++").fullmatch
-# A serialised origin (RFC 6454 section 6.2), as a browser writes it: lower case, no path, no userinfo.
-_origin: Final = re.compile(
-    r"([a-z][a-z0-9+.-]*+)://([a-z0-9._~-]++|\[[0-9a-f:.]++\])(?::([0-9]{1,5}))?+"
-).fullmatch
 _is_token_list: Final = re.compile(
     r"[ \t]*+[!#$%&'*+\-.^_`|~0-9A-Za-z]++(?:[ \t]*+,[ \t]*+[!#$%&'*+\-.^_`|~0-9A-Za-z]++)*+[ \t]*+"
 ).fullmatch
@@ -115,7 +111,7 @@ class CORS(Hooks):
         if origin in self._exact:
             return True
         # The form comes first: "." of a pattern matches "/" and "#" too, but no origin has them.
-        return _origin(origin) is not None and any(one.fullmatch(origin) for one in self._patterns)
+        return parse_origin(origin) is not None and any(one.fullmatch(origin) for one in self._patterns)
 
     def _grant(self, response: Response, origin: str) -> None:
         response.headers.set("access-control-allow-origin", ANY if self._any else origin)
@@ -200,10 +196,10 @@ def _fault(origin: str, *, alone: bool) -> str | None:
         return None if alone else "'*' stands alone or not at all"
     if origin == NULL:
         return "the origin 'null' is allowed by allow_null=True"
-    found = _origin(origin)
+    found = parse_origin(origin)
     if found is None:
         hint = "; for many hosts pass re.compile(...)" if ANY in origin else ""
         return f"origin {origin!r} is not written as browsers do: scheme://host[:port], lower case{hint}"
-    if found[3] is not None and found[3] == _DEFAULT_PORTS.get(found[1]):
-        return f"origin {origin!r}: browsers leave out the port {found[3]}"
+    if found.port is not None and found.port == DEFAULT_PORTS.get(found.scheme):
+        return f"origin {origin!r}: browsers leave out the port {found.port}"
     return None

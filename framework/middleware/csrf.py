@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Iterable, Sequence
 from hmac import compare_digest
@@ -14,19 +13,16 @@ from framework.http.handler import Handler
 from framework.http.request import Request, StateKey
 from framework.http.response import Response
 from framework.middleware.chain import Hooks
+from framework.middleware.origins import DEFAULT_PORTS, parse_origin, split_host
 from framework.middleware.personal import keep_from_shared_caches, unshared
 from framework.middleware.signing import Signer
 
 __all__ = ["CSRF", "CSRFError", "csrf_token"]
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_PORTS: Final = {"http": "80", "https": "443"}
 _FORM: Final = "application/x-www-form-urlencoded"
 _SAME_SITE: Final[SameSite] = "lax"
 _SECRET: Final = 32
-_origin: Final = re.compile(
-    r"([a-z][a-z0-9+.-]*+)://((?:[^:/?#@\[\]\s]++|\[[0-9a-f:.]++\]))(?::([0-9]++))?+"
-).fullmatch
 
 
 class CSRFError(HTTPError):
@@ -72,7 +68,7 @@ class CSRF(Hooks):
         header: str = "x-csrf-token",
     ) -> None:
         self._trusted = frozenset([trusted_origins] if isinstance(trusted_origins, str) else trusted_origins)
-        wrong = sorted(one for one in self._trusted if _origin(one) is None or one != one.lower())
+        wrong = sorted(one for one in self._trusted if parse_origin(one) is None)
         if wrong:
             raise SetupError(
                 [f"CSRF: trusted origin {one!r} is not written scheme://host[:port]" for one in wrong]
@@ -132,8 +128,9 @@ class CSRF(Hooks):
         kind = (request.field("content-type") or "").partition(";")[0].strip(" \t").lower()
         if token is None and kind == _FORM:
             token = (await request.form()).get(self._field)
-        secret = self._signer.unsign(request.cookies.get(self._cookie, ""))
-        if token is None or secret is None or not compare_digest(_unmasked(token), secret.payload):
+        sent = None if token is None else _unmasked(token)
+        kept = self._signer.unsign(request.cookies.get(self._cookie, ""))
+        if sent is None or kept is None or not compare_digest(sent, kept.payload):
             raise CSRFError(
                 "token", "the form's token is missing or not valid: load the page again and resend"
             )
@@ -184,13 +181,13 @@ class _Secret:
 _TOKEN: Final[StateKey[_Secret]] = StateKey("csrf")
 
 
-def _unmasked(token: str) -> bytes:
-    """The secret in a token; b"" for what is none."""
+def _unmasked(token: str) -> bytes | None:
+    """The secret in a token; None for what is none."""
     try:
         both = bytes.fromhex(token)
     except ValueError:
-        return b""
-    return _xor(both[:_SECRET], both[_SECRET:]) if len(both) == 2 * _SECRET else b""
+        return None
+    return _xor(both[:_SECRET], both[_SECRET:]) if len(both) == 2 * _SECRET else None
 
 
 def _xor(one: bytes, other: bytes) -> bytes:
@@ -200,15 +197,9 @@ def _xor(one: bytes, other: bytes) -> bytes:
 def _is_own(request: Request, origin: str) -> bool:
     """Whether an Origin field names this server. Over plain http either scheme will do, for a proxy that nobody told
     us of may have ended TLS; over https only https will, or whoever sits on the line could act."""
-    found, here = _origin(origin), request.origin
-    if found is None or found[1] not in _PORTS or (here.scheme == "https" and found[1] != "https"):
+    asks, here = parse_origin(origin), request.origin
+    host = split_host(here.host)
+    if asks is None or host is None or (here.scheme == "https" and asks.scheme != "https"):
         return False
-    port = _PORTS[found[1]]
-    return f"{found[2]}:{found[3] or port}" == _with_port(here.host.lower(), port)
-
-
-def _with_port(host: str, port: str) -> str:
-    name, colon, given = host.rpartition(":")
-    if not colon or given.endswith("]"):
-        return f"{host}:{port}"
-    return f"{name}:{given or port}"
+    port = DEFAULT_PORTS.get(asks.scheme)
+    return port is not None and (asks.host, asks.port or port) == (host[0], host[1] or port)

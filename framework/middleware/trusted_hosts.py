@@ -9,12 +9,11 @@ from typing import Final
 from framework.errors import HTTPError, SetupError
 from framework.http.request import Request
 from framework.middleware.chain import Hooks
+from framework.middleware.origins import DEFAULT_PORTS, split_host
 
 __all__ = ["TrustedHosts"]
 
 _MAX_SHOWN: Final = 100
-_PORTS: Final = {"http": "80", "https": "443"}
-_split: Final = re.compile(r"(\[[0-9a-f:.]++\]|[^:\[\]]*+)(?::([0-9]*+))?+").fullmatch
 _is_name: Final = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+").fullmatch
 
 
@@ -52,11 +51,11 @@ class TrustedHosts(Hooks):
 
     def allows(self, host: str, scheme: str = "http") -> bool:
         """Whether ``host``, with or without a port, is listed; ``scheme`` says which port it has by default."""
-        found = _split(host.lower())
+        found = split_host(host)
         if found is None:
             return False
-        name = found[1].removesuffix(".")
-        whole = f"{name}:{found[2] or _PORTS.get(scheme, '')}"
+        name = found[0].removesuffix(".")
+        whole = f"{name}:{found[1] or DEFAULT_PORTS.get(scheme, '')}"
         if name in self._exact or whole in self._exact:
             return True
         return _is_name(name) is not None and (name.endswith(self._below) or whole.endswith(self._below))
@@ -68,7 +67,11 @@ class TrustedHosts(Hooks):
 def _fault(host: str) -> str | None:
     if host == "*":
         return "'*' is every host: leave the middleware out"
-    found = _split(host.lower())
-    if found is None or found[2] == "" or not (found[1][:1] == "[" or _is_name(found[1].removeprefix("*."))):
+    found = split_host(host)
+    if (
+        found is None
+        or host[-1:] == ":"
+        or not (found[0][:1] == "[" or _is_name(found[0].removeprefix("*.")))
+    ):
         return f"{host!r} is not written 'example.com', '*.example.com' or with a port 'example.com:8000'"
     return None

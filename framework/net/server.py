@@ -173,9 +173,15 @@ class Server:
         """What the loop has accepted becomes a connection some turns later, after its handshake if there is one."""
         for _ in range(3):
             await asyncio.sleep(0)
-        if self._tls is not None and not self._force.is_set():
-            limit = min(self.settings.tls_handshake_timeout, self.settings.drain_timeout)
-            await self._unless_forced(self._tls.handshakes.emptied(), limit)
+        if self._tls is None:
+            return
+        handshakes, wait = self._tls.handshakes, 0.05
+        limit = min(self.settings.tls_handshake_timeout, self.settings.drain_timeout)
+        while handshakes and limit > 0 and not self._force.is_set():
+            await self._unless_forced(handshakes.emptied(), min(wait, limit))
+            handshakes.sweep()
+            limit -= wait
+            wait *= 2
 
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:

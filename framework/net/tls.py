@@ -7,6 +7,7 @@ in the table of the moment. A reload replaces the table whole, or not at all; co
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import ssl
@@ -154,6 +155,11 @@ class Handshakes:
         self._pending.pop(key, None)
         if not self._pending and self._emptied is not None and not self._emptied.done():
             self._emptied.set_result(None)
+
+    def sweep(self) -> None:
+        """Plain asyncio leaves failed ones in reference cycles: collects those, where there may be any."""
+        if self._pending:
+            gc.collect()
 
     def emptied(self) -> asyncio.Future[None]:
         """Done when none is under way any more."""

@@ -15,6 +15,7 @@ import msgspec
 from framework.app.binding.callee import Callee, name_of, read_callee
 from framework.app.binding.markers import Marker
 from framework.app.binding.shapes import Shape, bare, shape_of, type_name
+from framework.di.key import without_none
 from framework.errors import BindingError
 from framework.http.request import Request
 
@@ -234,14 +235,16 @@ class _Reader:
             if source == "form" and not shape.fields:
                 raise BindingError(f"a form has named fields, and {type_name(hint)} has none")
         elif not shape.text and not (shape.many and source in ("query", "header")):
-            several = ", which has one value" if shape.many else ""
-            raise BindingError(f"no {source}{several} can be read as {type_name(hint)}")
+            what = f"a {source}, which has one value," if shape.many else f"the text of a {source}"
+            raise BindingError(f"{what} cannot be read as {type_name(hint)}")
         if source == "path":
             self._check_conversion(parameter)
             return parameter
         default = None if parameter.default is REQUIRED and shape.optional else parameter.default
         many = shape.many and source in _TEXT_SOURCES
-        return replace(parameter, default=default, many=many, lists=shape.lists)
+        # A text that is there is not None, as which lax conversion would read the text "null".
+        kept = without_none(hint) if source in _TEXT_SOURCES else hint
+        return replace(parameter, type=kept, default=default, many=many, lists=shape.lists)
 
     def _check_conversion(self, parameter: Parameter) -> None:
         """Refuses a type that no value of the pattern's converter can become, constraints left aside."""
@@ -255,7 +258,7 @@ class _Reader:
             raise BindingError(f"the pattern makes it a {type_name(made)}: {error}") from error
 
     def _is_provided(self, hint: Any) -> bool:
-        return self._provides(hint) or self._provides(_without_none(hint))
+        return self._provides(hint) or self._provides(without_none(hint))
 
 
 def _shape(hint: Any) -> Shape:
@@ -289,11 +292,3 @@ def _as_marker(extra: Any) -> Marker | None:
     if isinstance(extra, type):
         return extra() if issubclass(extra, Marker) else None
     return extra if isinstance(extra, Marker) else None
-
-
-def _without_none(hint: Any) -> Any:
-    """``T`` for ``T | None``, qualifiers kept."""
-    if typing.get_origin(hint) not in (Union, UnionType):
-        return hint
-    left = [option for option in typing.get_args(hint) if option is not type(None)]
-    return left[0] if len(left) == 1 else hint

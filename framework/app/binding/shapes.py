@@ -47,7 +47,7 @@ class Shape:
     Args:
         text: one text will do, by msgspec's lax conversion.
         many: it is an array of such; takes every value of a name.
-        optional: None is a value of it.
+        optional: None is said to be a value of it.
         document: it is or holds a Struct, which only a JSON body can be.
         fields: it is an object of members, as the fields of a form are.
         lists: for ``fields``, the members that take several values.
@@ -83,8 +83,7 @@ def shape_of(hint: Any) -> Shape:
     return Shape(
         text=bool(singles) and texts and not arrays,
         many=bool(arrays) and texts and all(_is_text(item) for array in arrays for item in _items(array)),
-        optional=len(options) < len(_options(info))
-        or any(isinstance(one, inspect.AnyType) for one in options),
+        optional=len(options) < len(every),
         document=any(map(_holds_struct, options)),
         fields=bool(options) and all(isinstance(option, _OBJECTS) for option in options),
         lists=frozenset(name for option in options for name in _list_members(option)),

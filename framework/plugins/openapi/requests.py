@@ -10,7 +10,9 @@ import msgspec
 from framework.app.binding.parameters import REQUIRED, Parameter
 from framework.app.built import BuiltRoute
 from framework.plugins.openapi.schemas import Json, Schemas, builtin, without_null
-from framework.plugins.openapi.templates import converter_schema, refuses_text, takes_slashes
+from framework.plugins.openapi.templates import converter_schema, is_built_in, refuses_text, takes_slashes
+from framework.routing.converters import Converter
+from framework.routing.pattern import Param
 
 __all__ = ["describe_body", "describe_parameters", "refusals"]
 
@@ -23,15 +25,7 @@ _NOT_A_PARAMETER: Final = frozenset({"accept", "content-type", "authorization"})
 def describe_parameters(route: BuiltRoute, schemas: Schemas) -> list[Json]:
     """The Parameter Objects: those of the path in its order, then query, header and cookie as the handler has them."""
     taken = {one.key: one for one in route.parameters if one.source == "path"}
-    found: list[Json] = []
-    for param in route.pattern.params:
-        described = _path_parameter(taken.get(param.name), param.name, schemas)
-        base = converter_schema(param.converter)
-        schemas.then(partial(_join_converter, described["schema"], base))
-        if takes_slashes(param.converter):
-            described["description"] = "All that remains of the path, slashes included; it may be empty."
-            described["x-slashes"] = True
-        found.append(described)
+    found = [_path_parameter(param, taken.get(param.name), schemas) for param in route.pattern.params]
     found += [
         _parameter(parameter, schemas)
         for parameter in sorted(route.parameters, key=_order)
@@ -46,19 +40,28 @@ def _order(parameter: Parameter) -> int:
     return _SOURCES.index(parameter.source) if parameter.source in _SOURCES else len(_SOURCES)
 
 
-def _path_parameter(parameter: Parameter | None, name: str, schemas: Schemas) -> Json:
-    described: Json = {"name": name, "in": "path", "required": True}
+def _path_parameter(param: Param, parameter: Parameter | None, schemas: Schemas) -> Json:
+    described: Json = {"name": param.name, "in": "path", "required": True}
+    if takes_slashes(param.converter):
+        described["description"] = "All that remains of the path, slashes included; it may be empty."
+        described["x-slashes"] = True
     described["schema"] = {} if parameter is None else schemas.of(parameter.type)
+    schemas.then(partial(_join_converter, described["schema"], param.converter))
     return described
 
 
-def _join_converter(schema: Json, base: Json) -> None:
-    """What the converter lets through and the handler's own type does not narrow holds as well."""
+def _join_converter(schema: Json, converter: Converter) -> None:
+    """The text that the converter takes, and of the handler's type what is said of the same text."""
+    base = converter_schema(converter)
     without_null(schema)
-    if not schema or schema.get("type") == base["type"]:
-        own = dict(schema)
-        schema.clear()
-        schema.update(base | own)
+    if not is_built_in(converter):
+        base |= {name: schema[name] for name in ("description",) if name in schema}
+    elif schema and schema.get("type") != base["type"]:
+        return
+    else:
+        base |= schema
+    schema.clear()
+    schema.update(base)
 
 
 def _parameter(parameter: Parameter, schemas: Schemas) -> Json:
@@ -109,8 +112,9 @@ def describe_body(route: BuiltRoute, schemas: Schemas) -> Json | None:
 
 def _needs_bytes(parameter: Parameter) -> bool:
     """A form without fields is an empty body, which is right where every field has a default."""
-    if parameter.source == "form" and isinstance(parameter.type, type):
-        return any(one.required for one in msgspec.structs.fields(parameter.type))
+    kind = parameter.type
+    if parameter.source == "form" and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return any(one.required for one in msgspec.structs.fields(kind))
     return parameter.default is REQUIRED
 
 

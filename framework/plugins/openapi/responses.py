@@ -97,7 +97,7 @@ def _content(
     if answer.media_type == "" or status in _NO_BODY:
         return {}
     if answer.type is not None:
-        results = [(_media_type(answer.type), answer.type)]
+        results = [_body(answer.type)]
     elif not results and status >= 400:
         results = [(PROBLEM_JSON, ValidationProblem if status == 422 and status in refused else Problem)]
     elif not results and answer.media_type is not None:
@@ -139,7 +139,7 @@ def _results(route: BuiltRoute, status: int) -> dict[int, list[tuple[str, Any]]]
         elif isinstance(bare, type) and issubclass(bare, Response):
             continue
         else:
-            result = (_media_type(option), option)
+            result = _body(option)
             if result not in found.setdefault(status, []):
                 found[status].append(result)
     return found or {status: []}
@@ -161,8 +161,18 @@ def _bare(hint: Any) -> Any:
     return hint
 
 
-def _media_type(hint: Any) -> str:
-    bare = _bare(hint)
+def _body(hint: Any) -> tuple[str, Any]:
+    """The media type of a result, and the type of all of its body."""
+    media_type = _media_type(_bare(hint))
+    return (media_type, str) if _is_stream(_bare(hint)) else (media_type, hint)
+
+
+def _is_stream(bare: Any) -> bool:
+    kind = typing.get_origin(bare) or bare
+    return isinstance(kind, type) and issubclass(kind, AsyncIterable)
+
+
+def _media_type(bare: Any) -> str:
     kind = typing.get_origin(bare) or bare
     if kind is Literal:
         return _TEXT if all(isinstance(value, str) for value in typing.get_args(bare)) else _JSON
@@ -170,6 +180,8 @@ def _media_type(hint: Any) -> str:
         return _JSON
     if issubclass(kind, str):
         return _TEXT
-    if issubclass(kind, (bytes, bytearray, memoryview, AsyncIterable)):
+    if _is_stream(bare):
+        return _TEXT if typing.get_args(bare)[:1] == (str,) else _BYTES
+    if issubclass(kind, (bytes, bytearray, memoryview)):
         return _BYTES
     return _JSON

@@ -9,7 +9,15 @@ from framework.plugins.openapi.schemas import Json
 from framework.routing.converters import NARROW, WIDE, Converter
 from framework.routing.pattern import Host, Param, Pattern
 
-__all__ = ["converter_schema", "path_of", "refuses_text", "server_of", "shape_of", "takes_slashes"]
+__all__ = [
+    "converter_schema",
+    "is_built_in",
+    "path_of",
+    "refuses_text",
+    "server_of",
+    "shape_of",
+    "takes_slashes",
+]
 
 _BUILT_IN: Final[dict[str, Json]] = {
     "int": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 2**63 - 1},
@@ -34,7 +42,7 @@ def shape_of(pattern: Pattern) -> str:
 
 def converter_schema(converter: Converter) -> Json:
     """What the text of a path parameter may be."""
-    if _is_built_in(converter):
+    if is_built_in(converter):
         return dict(_BUILT_IN[converter.name])
     schema: Json = {"type": "string"}
     if not _PYTHON_ONLY.search(converter.regex):
@@ -44,12 +52,12 @@ def converter_schema(converter: Converter) -> Json:
 
 def takes_slashes(converter: Converter) -> bool:
     """Whether the parameter is all that remains of the path."""
-    return _is_built_in(converter) and converter.name == "path"
+    return is_built_in(converter) and converter.name == "path"
 
 
 def refuses_text(converter: Converter) -> bool:
     """Whether some text at its place leads nowhere: then the route answers 404 there."""
-    return not (_is_built_in(converter) and converter.name in WIDE)
+    return not (is_built_in(converter) and converter.name in WIDE)
 
 
 def server_of(host: Host) -> Json:
@@ -60,5 +68,6 @@ def server_of(host: Host) -> Json:
     return {"url": f"//{host.suffix}"}
 
 
-def _is_built_in(converter: Any) -> bool:
+def is_built_in(converter: Any) -> bool:
+    """Whether it is one of the house: then what it makes of a text looks like the text."""
     return converter is NARROW.get(converter.name) or converter is WIDE.get(converter.name)

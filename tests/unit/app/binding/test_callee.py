@@ -126,4 +126,4 @@ def test_a_plain_generator_is_no_stream() -> None:
 
 def test_what_has_no_signature_is_no_handler() -> None:
     with pytest.raises(BindingError, match="no signature that can be read"):
-        read_callee(dict.fromkeys.__class__.__call__.__get__(print))
+        read_callee(max)

@@ -1,0 +1,201 @@
+"""What is counted of every request: plain numbers on the way, turned into metrics when somebody asks for them.
+
+The metric objects of prometheus_client take a lock and a function call for each number; one request would pay for six
+of them. Everything here happens on the loop, so that ``+=`` is enough.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from time import perf_counter
+from typing import Final, cast
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+
+from framework.http.request import Request, StateKey
+from framework.http.response import STREAM, Response, StreamingResponse
+from framework.middleware.chain import Hooks
+from framework.middleware.observed import ObservedBody
+
+__all__ = ["RequestMetrics"]
+
+METHODS: Final = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"}
+)
+OTHER: Final = "other"
+UNMATCHED: Final = "unmatched"
+_LABELS: Final = ("method", "route", "status")
+
+
+class _Answers:
+    """The answers of one route to one method with one status."""
+
+    __slots__ = ("buckets", "received", "seconds", "sent")
+
+    def __init__(self, buckets: int) -> None:
+        self.buckets = [0] * buckets
+        self.seconds = 0.0
+        self.received = 0
+        self.sent = 0
+
+
+class _Requests:
+    """The requests of one method to one route. ``active`` are those without an answer, streams until their end."""
+
+    __slots__ = ("active", "answers", "has_body", "method", "route")
+
+    def __init__(self, method: str, route: str) -> None:
+        self.method = method
+        self.route = route
+        self.active = 0
+        self.answers: dict[int, _Answers] = {}
+        self.has_body = method != "HEAD"
+
+
+_CLOCK: Final[StateKey[tuple[_Requests, float]]] = StateKey("metrics.clock")
+
+
+class RequestMetrics(Hooks):
+    """Counts requests, and collects the counts for a registry. For phase EDGE, ahead of what may answer by itself.
+
+    The labels are bounded whatever clients send: the route's pattern, never the path; ``unmatched`` where there is no
+    route; methods that no RFC and no route knows are ``other``; statuses are those that can be sent.
+
+    A duration goes from the first hook to the head of the response; it does not depend on how fast a client reads.
+
+    Args:
+        bounds: upper bounds of the buckets in seconds, rising.
+    """
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = tuple(bounds)
+        self._names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
+        self._methods = METHODS
+        self._requests: dict[tuple[str, str], _Requests] = {}
+
+    def allow(self, methods: Iterable[str]) -> None:
+        """Methods that are labels of their own, because a route has them."""
+        self._methods = self._methods.union(methods)
+
+    # -- counting ---------------------------------------------------------------------------------------------------
+
+    def before(self, request: Request) -> None:
+        """Starts the clock."""
+        requests = self._requests.get((request.method, request.endpoint.pattern))
+        if requests is None:
+            requests = self._find(request)
+        requests.active += 1
+        request[_CLOCK] = (requests, perf_counter())
+
+    def after(self, request: Request, response: Response) -> None:
+        """Counts the answer."""
+        clock = request.get(_CLOCK)
+        if clock is None:  # a hook further out has answered
+            requests, seconds = self._find(request), 0.0
+            requests.active += 1
+        else:
+            requests, started = clock
+            seconds = perf_counter() - started
+        answers = requests.answers.get(response.status)
+        if answers is None:
+            answers = self._answers(requests, response.status)
+        answers.buckets[bisect_left(self._bounds, seconds)] += 1
+        answers.seconds += seconds
+        received = request.received
+        if received:
+            answers.received += len(received)
+        elif request.content_length > 0:
+            answers.received += request.content_length
+        if response.kind == STREAM:
+            streamed = cast("StreamingResponse", response)
+            streamed.content = _CountedBody(streamed, requests, answers)
+        else:
+            requests.active -= 1
+            if requests.has_body:
+                answers.sent += len(response.body)
+
+    def _find(self, request: Request) -> _Requests:
+        """The slow way to the counts. A made-up method takes it every time: only names that are known are kept."""
+        method = request.method if request.method in self._methods else OTHER
+        pattern = request.endpoint.pattern
+        requests = self._requests.get((method, pattern))
+        if requests is None:
+            requests = self._requests[method, pattern] = _Requests(method, pattern or UNMATCHED)
+        return requests
+
+    def _answers(self, requests: _Requests, status: int) -> _Answers:
+        if not 200 <= status <= 599:  # the server answers 500 instead
+            status = 500
+        return requests.answers.setdefault(status, _Answers(len(self._names)))
+
+    # -- collecting -------------------------------------------------------------------------------------------------
+
+    def describe(self) -> Iterable[Metric]:
+        """The families without samples, for the registry to find clashes of names."""
+        return _families().values()
+
+    def collect(self) -> Iterable[Metric]:
+        """The counts as of now. Any thread may ask."""
+        families = _families()
+        total = cast("CounterMetricFamily", families["total"])
+        duration = cast("HistogramMetricFamily", families["duration"])
+        active = cast("GaugeMetricFamily", families["active"])
+        received = cast("SummaryMetricFamily", families["received"])
+        sent = cast("SummaryMetricFamily", families["sent"])
+        for requests in list(self._requests.values()):
+            active.add_metric((requests.method, requests.route), requests.active)
+            for status, answers in list(requests.answers.items()):
+                labels = (requests.method, requests.route, str(status))
+                buckets = list(self._summed(answers.buckets.copy()))
+                count = buckets[-1][1]
+                total.add_metric(labels, count)
+                duration.add_metric(labels, buckets, answers.seconds)
+                received.add_metric(labels, count, answers.received)
+                sent.add_metric(labels, count, answers.sent)
+        return families.values()
+
+    def _summed(self, buckets: Sequence[int]) -> Iterator[tuple[str, int]]:
+        total = 0
+        for name, count in zip(self._names, buckets, strict=True):
+            total += count
+            yield name, total
+
+
+class _CountedBody(ObservedBody):
+    """A streamed body whose bytes and end are counted."""
+
+    __slots__ = ("_answers", "_requests")
+
+    def __init__(self, response: StreamingResponse, requests: _Requests, answers: _Answers) -> None:
+        super().__init__(response.content)
+        self._requests = requests
+        self._answers = answers
+
+    def ended(self, error: BaseException | None) -> None:
+        """The request is over."""
+        self._requests.active -= 1
+        if self._requests.has_body:
+            self._answers.sent += self.sent
+
+
+def _families() -> Mapping[str, Metric]:
+    return {
+        "total": CounterMetricFamily("http_requests", "Requests answered.", labels=_LABELS),
+        "duration": HistogramMetricFamily(
+            "http_request_duration_seconds", "Time until the head of the response was ready.", labels=_LABELS
+        ),
+        "active": GaugeMetricFamily(
+            "http_requests_in_progress",
+            "Requests without an answer, and streams that go on.",
+            labels=_LABELS[:2],
+        ),
+        "received": SummaryMetricFamily("http_request_size_bytes", "Bodies of requests.", labels=_LABELS),
+        "sent": SummaryMetricFamily("http_response_size_bytes", "Bodies of responses.", labels=_LABELS),
+    }
