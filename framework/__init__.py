@@ -1,5 +1,6 @@
 """An asyncio networking framework: HTTP server core, router, dependency injection, middleware and plugins."""
 
+from framework.app.answers import Answer
 from framework.app.application import App
 from framework.app.binding import Body, Cookie, Form, Header, Inject, Path, Query
 from framework.app.events import EventBus
@@ -18,6 +19,7 @@ from framework.net.settings import ServerSettings
 
 __all__ = [
     "Address",
+    "Answer",
     "App",
     "Body",
     "Container",

@@ -14,8 +14,7 @@ from msgspec import Meta
 from apps.users.errors import BadCursor, EmailTaken, UserNotFound, VersionConflict
 from apps.users.models import Page, User, UserCreate, UserReplace, UserUpdate
 from apps.users.service import UserService
-from framework import Header, HTTPError, Request, Response
-from framework.app.answers import Answer
+from framework import Answer, Header, HTTPError, Request, Response
 from framework.app.plugin import Setup
 from framework.app.routes import Routes
 from framework.codec import encode_json

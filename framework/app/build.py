@@ -26,6 +26,7 @@ from framework.app.runtime import Hosted, Runtime
 from framework.app.settings import Settings, load
 from framework.app.setup import PluginSetup
 from framework.app.specials import bad_path, miss, not_allowed, options
+from framework.di import Scope
 from framework.errors import PluginError, SetupError
 from framework.http.endpoint import Endpoint
 from framework.middleware.chain import Chain
@@ -50,8 +51,9 @@ def build(
     apps = list(dict.fromkeys(each for _, each in all_apps(app)))
     plugins = _ordered(apps)
     settings = load(_sections(plugins), files=files, environ=environ, flags=flags, overrides=overrides)
+    runtimes: list[Runtime] = []  # the one of this build, once it is made; injected into what the start makes
     for each in apps:
-        _derive(each, plugins[each], settings)
+        _derive(each, plugins[each], settings, lambda: runtimes[0])
     sites = list(all_sites(app))
     errors = {each: each.errors.joined(each.derived.renderers, debug=each.debug) for each in apps}
     builder: RouterBuilder[Endpoint] = RouterBuilder(all_converters(app))
@@ -65,7 +67,13 @@ def build(
         compile_special(bad_path, chain, errors[app]),
         listing(routes),
         [route.built() for route in routes],
+        {
+            f"{site.prefix}:{name}" if site.prefix else name: probe
+            for site in sites
+            for name, probe in site.app.checks.items()
+        },
     )
+    runtimes.append(runtime)
     for each in apps:
         each.unsubscribe = each.container.on_change(_all_of(refills.get(each, ())))
     _tell(apps, runtime)
@@ -96,7 +104,9 @@ def _sections(plugins: Plugins) -> dict[str, type[msgspec.Struct]]:
     return sections
 
 
-def _derive(app: AppRecord, plugins: Sequence[Plugin[Any]], settings: Settings) -> None:
+def _derive(
+    app: AppRecord, plugins: Sequence[Plugin[Any]], settings: Settings, runtime: Callable[[], Runtime]
+) -> None:
     """Hands the settings to the container and runs the plugins' setups, in the order of their needs.
 
     What comes of it takes the place of what the last build made: an app can be built again and again.
@@ -107,6 +117,7 @@ def _derive(app: AppRecord, plugins: Sequence[Plugin[Any]], settings: Settings) 
     app.derived = Derived()
     with app.container.derived():
         app.container.value(ServerSettings, settings.section(ServerSettings))
+        app.container.provide(runtime, scope=Scope.APP, provides=Runtime)
         kinds = list(app.sections.values())
         for name, kind in app.sections.items():
             # Several sections of one type are told apart by their names.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import msgspec
 
@@ -22,6 +22,7 @@ from framework.routing import Converter, join
 __all__ = ["AppRecord", "Derived", "all_apps", "record_once"]
 
 E = TypeVar("E", bound=BaseException)
+L = TypeVar("L")
 S = TypeVar("S", bound=msgspec.Struct)
 Lifespan = Any
 Function = Callable[..., Any]
@@ -85,13 +86,19 @@ class AppRecord(Routes):
         """Registers a factory for injection; see ``Container.provide``."""
         self.container.provide(factory, scope=scope, provides=provides)
 
-    def lifespan(self, manager: Lifespan) -> Lifespan:
+    def lifespan(self, manager: L) -> L:
         """Registers what is entered at start and left at the end, in reverse order: an async context manager, or an
         async generator function that takes the app. Usable as a decorator."""
         self.lifespans.append(manager)
         return manager
 
-    def on_error(self, kind: type[E], render: Renderer[E] | None = None) -> Any:
+    @overload
+    def on_error(self, kind: type[E]) -> Callable[[Renderer[E]], Renderer[E]]: ...
+    @overload
+    def on_error(self, kind: type[E], render: Renderer[E]) -> Renderer[E]: ...
+    def on_error(
+        self, kind: type[E], render: Renderer[E] | None = None
+    ) -> Renderer[E] | Callable[[Renderer[E]], Renderer[E]]:
         """Answers errors of ``kind`` by ``render(request, error)``; the nearest class in the error's MRO decides.
         Usable as a decorator."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple, cast
 
@@ -15,6 +15,7 @@ from framework.errors import HTTPError
 from framework.http.endpoint import Endpoint
 from framework.http.request import Request
 from framework.http.response import Response
+from framework.net.core import Core
 from framework.net.settings import ServerSettings
 from framework.routing import Router
 
@@ -39,6 +40,10 @@ class Runtime:
         apps: the app and those mounted in it.
         bad_path: answers targets that have no canonical path.
         routes: every route, in the order of their apps and declarations.
+        checks: the probes of all apps, by name.
+
+    Attributes:
+        core: what the connections of the server that runs it share; None while none does.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class Runtime:
         bad_path: Endpoint,
         listing: Sequence[Mapping[str, object]],
         routes: Sequence[BuiltRoute],
+        checks: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         self.settings = settings
         self.listing = tuple(listing)
@@ -57,6 +63,8 @@ class Runtime:
         self._apps = tuple(apps)
         self._bad_path = bad_path
         self._router = router
+        self.checks = dict(checks or {})
+        self.core: Core | None = None
         self.ready = False
 
     @property
@@ -102,6 +110,11 @@ class Runtime:
                 yield self
             finally:
                 self.ready = False
+                self.core = None
+
+    def started(self, core: Core) -> None:
+        """A server runs it now."""
+        self.core = core
 
     def not_ready(self) -> None:
         """Tells health checks that this process is about to go."""

@@ -86,7 +86,10 @@ def serve_many(
         shares = share_out(sockets, count)
         urls = list(dict.fromkeys(describe(sock, secure=secure) for sock in sockets))
         watcher = Watcher(reload) if reload else None
-        arguments = _arguments(_name_of(target), count, files, environ, flags, overrides, debug=debug)
+        told: dict[str, object] = {**(overrides or {}), "server.workers": count}
+        if reload:
+            told["server.idle_grace"] = 0.0  # or a kept connection would bring one more request to old code
+        arguments = _arguments(_name_of(target), files, environ, flags, told, debug=debug)
         job = Job(
             entry=_ENTRY,
             arguments=arguments,
@@ -166,21 +169,20 @@ def load_app(
 
 def _arguments(
     target: str,
-    count: int,
     files: Sequence[Path],
     environ: Mapping[str, str] | None,
     flags: Mapping[str, str] | None,
-    overrides: Mapping[str, object] | None,
+    overrides: Mapping[str, object],
     *,
     debug: bool,
 ) -> dict[str, Any]:
-    """What ``load_app`` is called with; the number of workers is told to the app as the setting it is."""
+    """What ``load_app`` is called with: plain data. The number of workers is told as the setting it is."""
     return {
         "target": target,
         "files": [str(file) for file in files],
         "environ": None if environ is None else dict(environ),
         "flags": dict(flags or {}),
-        "overrides": msgspec.to_builtins({**(overrides or {}), "server.workers": count}),
+        "overrides": msgspec.to_builtins(overrides),
         "debug": debug,
     }
 

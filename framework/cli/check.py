@@ -72,15 +72,15 @@ def command(
 
 
 def _findings(target: Target, skip: Sequence[str], timeout: float) -> Iterator[Finding]:
-    yield _versions()
+    yield from _versions()
     try:
-        runtime = target.app.build(files=target.files, flags=target.flags)
-    except ConfigError as error:
-        yield Finding("settings", "wrong; routes and dependencies were not looked at", error.problems)
-        return
-    except SetupError as error:
-        yield Finding("app", "does not build", error.problems)
-        return
+        runtime = target.build()
+    except Failure as failure:
+        if isinstance(failure.__cause__, ConfigError):
+            yield Finding("settings", "wrong; routes and dependencies were not looked at")
+        else:
+            yield Finding("app", "does not build")
+        raise Failure(failure.problems, code=PROBLEMS, detail=failure.detail) from failure
     yield from _settings(runtime)
     yield Finding("routes", f"{len(runtime.routes)}; none claimed twice, none out of reach")
     yield Finding("dependencies", "none missing, none circular, none captured by a wider scope")
@@ -90,13 +90,12 @@ def _findings(target: Target, skip: Sequence[str], timeout: float) -> Iterator[F
         yield from _plugins(target, runtime, timeout)
 
 
-def _versions() -> Finding:
+def _versions() -> Iterator[Finding]:
     found = facts()
-    loop = found["loop"]
-    version = found["dependencies"].get(loop)
-    runs_on = f"{loop} {version}" if version else loop
-    return Finding(
-        "versions", f"framework {found['framework']}, {found['leaves']} leaves, {found['python']}, {runs_on}"
+    runs = [f"framework {found['framework']}", f"{found['leaves']} leaves", found["python"], found["loop"]]
+    yield Finding("versions", ", ".join(runs))
+    yield Finding(
+        "", ", ".join(f"{name} {version or '-'}" for name, version in found["dependencies"].items())
     )
 
 

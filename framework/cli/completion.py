@@ -17,9 +17,9 @@ def command(ctx: click.Context, shell: str) -> None:
     """Print a completion script for a shell.
 
     \b
-    bash: framework completion bash > ~/.local/share/bash-completion/completions/framework
-    zsh:  framework completion zsh  > a file _framework in a folder of $fpath
-    fish: framework completion fish > ~/.config/fish/completions/framework.fish
+    bash  write it to ~/.local/share/bash-completion/completions/framework
+    zsh   write it to a file _framework in a folder of $fpath
+    fish  write it to ~/.config/fish/completions/framework.fish
     """
     kind = get_completion_class(shell)
     root = ctx.find_root()

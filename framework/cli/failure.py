@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ INTERRUPTED = 130
 """Ctrl-C came before the command was done."""
 
 _OURS = str(Path(__file__).resolve().parents[1])
+_STANDARD = str(Path(os.__file__).resolve().parent)
 
 
 class Failure(click.ClickException):
@@ -38,10 +40,12 @@ class Failure(click.ClickException):
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback of ``error`` without our own frames and the importer's at its beginning."""
+    """The traceback of ``error`` from the first frame of the user's code on; the whole when there is none."""
     frames = error.__traceback__
-    while frames is not None and _is_ours(frames):
+    while frames is not None and not _is_the_users(frames):
         frames = frames.tb_next
+    if frames is None and not isinstance(error, SyntaxError):  # whose text has the place
+        frames = error.__traceback__
     return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
 
 
@@ -49,12 +53,16 @@ def place_of(error: BaseException) -> str:
     """``file:line`` of the last frame of ``error`` that is the user's, or nothing."""
     place, frames = "", error.__traceback__
     while frames is not None:
-        if not _is_ours(frames):
+        if _is_the_users(frames):
             place = f"{frames.tb_frame.f_code.co_filename}:{frames.tb_lineno}"
         frames = frames.tb_next
     return place
 
 
-def _is_ours(frames: TracebackType) -> bool:
+def _is_the_users(frames: TracebackType) -> bool:
+    """Whether a frame is neither ours nor the standard library's; other packages are the user's choice."""
     file = frames.tb_frame.f_code.co_filename
-    return file.startswith((_OURS, "<frozen importlib")) or file.endswith("importlib/__init__.py")
+    # Generated code and compiled extensions name no file of this machine.
+    if file.startswith(_OURS) or not os.path.isabs(file):
+        return False
+    return not file.startswith(_STANDARD) or "site-packages" in file or "dist-packages" in file

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from click.shell_completion import CompletionItem
 
 from framework.app.schema import shape_of
 from framework.cli.fields import Field, default_words, fields_of, only_struct, parts_of
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 __all__ = ["SettingOption", "Text", "read_flags", "setting_options", "text_type"]
 
@@ -33,13 +35,15 @@ class Text(click.ParamType[str]):
         self._choices = [str(choice) for choice in choices]
         self._is_path = is_path
 
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return f"[{'|'.join(self._choices)}]" if self._choices else self.name.upper()
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return f"[{'|'.join(self._choices)}]" if self._choices else None
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """The choices that begin with ``incomplete``, or the word that tells the shell to list files."""
+        from click.shell_completion import CompletionItem
+
         if self._is_path:
             return [CompletionItem(incomplete, type="file")]
         return [CompletionItem(choice) for choice in self._choices if choice.startswith(incomplete)]
@@ -124,10 +128,15 @@ def read_flags(
             flags[option.key] = option.text_of(value)
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
-        key = key.strip().replace("-", "_")
+        key = key.strip()
         if not equals or not key:
             raise click.UsageError(f"--set {assignment}: expected section.key=value")
-        if key in flags:
-            raise click.UsageError(f"{key} is set twice: to {flags[key]} and to {text}")
+        twin = next((known for known in flags if _same(known, key)), None)
+        if twin is not None:
+            raise click.UsageError(f"{key} is set twice: to {flags[twin]} and to {text}")
         flags[key] = text
     return flags
+
+
+def _same(one: str, other: str) -> bool:
+    return one.replace("-", "_") == other.replace("-", "_")

@@ -23,14 +23,14 @@ _SUFFIX = ".tmpl"
 
 
 @click.command("new")
-@click.argument("name", help="Of the project and of the folder to make; may be a path.")
+@click.argument("name", help="Of the project and its folder; may be a path.")
 def command(name: str) -> None:
     """Begin a project: an app, a test of it, a README.
 
     The folder must not exist, or be empty.
     """
     folder = Path(name)
-    project = folder.name
+    project = folder.resolve().name
     package = _package(project)
     if folder.exists() and not folder.is_dir():
         raise Failure(f"{folder} is there already, and is no folder")
@@ -53,7 +53,7 @@ def _package(project: str) -> str:
         Failure: no module can be called so, or importing it would bring something else.
     """
     package = re.sub(r"[-. ]+", "_", project).lower()
-    if not (package.isascii() and package.isidentifier()) or keyword.iskeyword(package):
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_. -]*", project) or keyword.iskeyword(package):
         raise Failure(
             f"{project!r} cannot name a Python package: use letters, digits, - and _, a letter first"
         )

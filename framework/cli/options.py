@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from framework.app.application import App
 from framework.app.record import all_apps
@@ -17,9 +16,15 @@ from framework.cli.flags import SettingOption, read_flags
 from framework.cli.locate import locate
 from framework.errors import SetupError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 __all__ = ["AppCommand", "Target", "app_options", "target_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+_WITH_VALUE = ("-c", "--config", "-s", "--set")
 
 
 class Target(NamedTuple):
@@ -55,12 +60,12 @@ class AppCommand(click.Command):
     """A command that takes an app. ``--section.key value`` is short for ``--set section.key=value``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Spells the short form out, up to a ``--``."""
+        """Spells the short form out, as far as the options of this command go."""
         plain: list[str] = []
         rest = iter(args)
         for arg in rest:
             name, equals, value = arg.partition("=")
-            if arg == "--":
+            if arg == "--" or not (arg.startswith("-") or ctx.allow_interspersed_args):
                 plain += [arg, *rest]
             elif name.startswith("--") and "." in name:
                 text = value if equals else next(rest, None)
@@ -69,6 +74,8 @@ class AppCommand(click.Command):
                 plain += ["--set", f"{name[2:]}={text}"]
             else:
                 plain.append(arg)
+                if arg in _WITH_VALUE:
+                    plain += [value for value in (next(rest, None),) if value is not None]
         return super().parse_args(ctx, plain)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -90,6 +97,8 @@ class AppCommand(click.Command):
 
 def _complete_app(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     import pkgutil
+
+    from click.shell_completion import CompletionItem
 
     return [
         CompletionItem(found.name)

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import click
-from click.exceptions import NoArgsIsHelpError
+from click.exceptions import NoArgsIsHelpError, NoSuchCommand
 
 import framework
 from framework.cli.failure import INTERRUPTED, Failure
@@ -35,6 +35,15 @@ class _Program(click.Group):
             return None
         command: click.Command = import_module(f"framework.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """See ``click.Group``, which knows no commands that are not loaded yet and so none that are alike."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            raise NoSuchCommand(error.command_name, possibilities=_COMMANDS, ctx=ctx) from None
 
     def main(
         self,
@@ -87,7 +96,7 @@ def _through_the_door(run: Callable[[], object]) -> int:
 
 
 def _error(problem: str) -> None:
-    warn(f"{styled('error:', fg='red', bold=True)} {problem}")
+    warn(f"{styled('error:', fg='red', bold=True)} {' '.join(problem.split())}")
 
 
 def _lower(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ def command(
     A setting is its default, unless a TOML file says otherwise (--config), or an environment variable
     (FRAMEWORK_SERVER__PORT), or a flag; the later is the stronger. "framework config show APP" tells what
     holds and why.
+
+    With --workers above 1, with --max-requests or --max-rss, and under a service manager (LISTEN_FDS,
+    NOTIFY_SOCKET), a supervisor stands above the workers: SIGHUP replaces them without losing a request.
     """
     target = target_of(app, config, set_, debug=debug, **settings)
     runtime = target.build()
@@ -68,7 +72,7 @@ def command(
             warn(line)
 
     try:
-        if watched or runtime.server_settings.workers > 1:
+        if watched or _wants_supervisor(runtime.server_settings, os.environ):
             code = _serve_many(target, runtime, watched, announce, debug=debug)
             click.get_current_context().exit(code)
         _serve_one(target, runtime, announce)
@@ -77,6 +81,13 @@ def command(
 
 
 command.params.extend(setting_options("server", ServerSettings))
+
+
+def _wants_supervisor(settings: ServerSettings, environ: Mapping[str, str]) -> bool:
+    """Whether what was asked for takes a process above the one that serves: to replace it, or to speak for it."""
+    limited = settings.max_requests is not None or settings.max_rss is not None
+    managed = any(name in environ for name in ("LISTEN_FDS", "NOTIFY_SOCKET"))
+    return settings.workers > 1 or limited or managed
 
 
 def _serve_many(

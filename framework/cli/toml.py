@@ -55,7 +55,8 @@ def _entry(field: Field) -> list[str]:
     if field.default is msgspec.NODEFAULT:
         return [*_comment(f"{doc}; required"), f"# {key} ="]
     if value is None:
-        return [*_comment(f"{doc}; not set by default"), f"# {key} ="]
+        missing = "not set by default" if field.default is None else "not shown"
+        return [*_comment(f"{doc}; {missing}"), f"# {key} ="]
     return [*_comment(doc), f"# {key} = {value}"]
 
 
@@ -76,7 +77,7 @@ def _comment(text: str) -> list[str]:
 
 
 def _value(value: object) -> str | None:
-    """A default in TOML; None for what it cannot say."""
+    """A default in TOML; None for what cannot or must not be said."""
     if isinstance(value, Secret) or value is msgspec.NODEFAULT:
         return None
     plain: object = msgspec.to_builtins(value, enc_hook=str, builtin_types=(datetime, date, time))

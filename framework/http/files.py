@@ -13,7 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
@@ -143,12 +143,11 @@ def deliver(file: OpenFile, delivery: Delivery) -> Response:
 
 def _answer(file: OpenFile, delivery: Delivery) -> Response:
     etag, modified = _validators(file.stat, delivery)
-    delivery = replace(delivery, etag=etag)
     verdict = delivery.conditions.verdict(etag, modified)
     if verdict == 412:
         raise HTTPError(412, "the file is not in the state that the request expects")
     if verdict == 304:
-        return _described(Response(status=304), delivery, modified)
+        return _described(Response(status=304), delivery, etag, modified)
     status, size = 200, file.stat.st_size
     media_type: str | None = delivery.media_type
     pieces: list[bytes | ByteRange] = [ByteRange(0, size)] if size else []
@@ -179,14 +178,13 @@ def _answer(file: OpenFile, delivery: Delivery) -> Response:
         else:
             response = Response(data, status, media_type=media_type)
     response.headers.extend(fields)
-    return _described(response, delivery, modified)
+    return _described(response, delivery, etag, modified)
 
 
-def _described(response: Response, delivery: Delivery, modified: int) -> Response:
+def _described(response: Response, delivery: Delivery, etag: str, modified: int) -> Response:
     """Adds the fields about the representation; a 304 has those that a cache keeps (RFC 9110 section 15.4.5)."""
     headers = response.headers
-    if delivery.etag is not None:
-        headers.add("etag", delivery.etag)
+    headers.add("etag", etag)
     headers.add("last-modified", http_date(modified))
     if delivery.cache_control is not None:
         headers.add("cache-control", delivery.cache_control)

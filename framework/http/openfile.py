@@ -7,15 +7,16 @@ import os
 import stat
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from framework.errors import HTTPError, ResourceError
 from framework.http.ranges import ByteRange
 
-__all__ = ["CHUNK", "FileChanged", "OpenFile", "open_file", "refusal"]
+__all__ = ["CHUNK", "FileChanged", "LinkMet", "OpenFile", "open_file", "refusal"]
 
 CHUNK: Final = 131_072
-"""Bytes read at once, and held for each client that reads slowly."""
+"""Bytes read at once; a client that reads slowly holds one piece on its way, and the next."""
 
 # A FIFO would block the thread in open() until somebody writes to it; a terminal would become ours.
 _FLAGS: Final = (
@@ -26,8 +27,17 @@ _FLAGS: Final = (
     | getattr(os, "O_BINARY", 0)
 )
 _ABSENT: Final = frozenset(
-    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL}
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ENXIO, errno.EINVAL}
 )
+
+
+def _seek_and_read(descriptor: int, size: int, position: int) -> bytes:
+    os.lseek(descriptor, position, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
+# One call less is one fight less for the interpreter's lock, which every system call gives away.
+_read_at: Final[Callable[[int, int, int], bytes]] = getattr(os, "pread", _seek_and_read)
 
 
 class FileChanged(ResourceError):
@@ -35,6 +45,13 @@ class FileChanged(ResourceError):
 
     def __init__(self) -> None:
         super().__init__("the file changed while it was being read", retry_after=1.0)
+
+
+class LinkMet(HTTPError):
+    """404, because of a symbolic link where none is to be followed: another way to the file may be allowed."""
+
+    def __init__(self) -> None:
+        super().__init__(404)
 
 
 class OpenFile:
@@ -83,8 +100,7 @@ class OpenFile:
                 limit -= len(piece)
                 continue
             stop = min(piece.stop, piece.start + limit)
-            os.lseek(self._descriptor, piece.start, os.SEEK_SET)
-            data = os.read(self._descriptor, stop - piece.start)
+            data = _read_at(self._descriptor, stop - piece.start, piece.start)
             if not data:
                 raise FileChanged
             gathered.append(data)
@@ -134,6 +150,8 @@ def refusal(error: OSError | ValueError) -> Exception:
     have, 403 for what this process may not read, and the error itself where the fault is the server's."""
     if isinstance(error, PermissionError):
         return HTTPError(403)
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return LinkMet()
     if isinstance(error, ValueError) or error.errno in _ABSENT:
         return HTTPError(404)
     return error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from typing import Any, Final
 
 from msgspec import Struct
@@ -86,7 +86,7 @@ class EventStream(StreamingResponse):
         headers: ``cache-control: no-cache`` and ``x-accel-buffering: no`` are set unless they are among them.
     """
 
-    __slots__ = ("_events",)
+    __slots__ = ("_events", "on_drain")
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class EventStream(StreamingResponse):
     ) -> None:
         self._events = _Events(Pump(source, ahead), retry, heartbeat)
         super().__init__(self._events, status, headers=headers, media_type="text/event-stream")
+        self.on_drain: Callable[[], None] | None = self.drain
         self.headers.setdefault("cache-control", "no-cache")
         self.headers.setdefault("x-accel-buffering", "no")
 

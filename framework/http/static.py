@@ -8,7 +8,6 @@ swapped between check and use.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import re
 import stat
@@ -23,7 +22,7 @@ from framework.http.conditions import Conditions
 from framework.http.encodings import preferred_encodings
 from framework.http.extensions import media_type_of
 from framework.http.files import Delivery, deliver, fingerprint, retrying
-from framework.http.openfile import OpenFile, open_file, refusal
+from framework.http.openfile import LinkMet, OpenFile, open_file, refusal
 from framework.http.ranges import MAX_RANGES
 from framework.http.request import Request
 from framework.http.response import Response
@@ -153,7 +152,7 @@ class StaticFiles:
             if error.status != 404 or request is None or not self._has_index(names):
                 raise
             return _redirect(request)
-        return deliver(file, replace(delivery, encoding=coding))
+        return deliver(file, delivery if coding is None else replace(delivery, encoding=coding))
 
     def _has_index(self, names: Sequence[str]) -> bool:
         if self._index is None:
@@ -171,13 +170,10 @@ class StaticFiles:
             return _open_variant(os.path.join(self._root, *names), None, codings, follow=True)
         try:
             return self._walk(names, codings)
-        except _LinkMet:
+        except LinkMet:
             if self._symlinks == "never":
-                raise HTTPError(404) from None
-        try:
-            return self._walk(self._resolve(names), codings)
-        except _LinkMet:
-            raise HTTPError(404) from None
+                raise
+        return self._walk(self._resolve(names), codings)
 
     def _resolve(self, names: Sequence[str]) -> list[str]:
         """The names that lead to the same file without a link; what is made a link meanwhile is not followed."""
@@ -191,6 +187,8 @@ class StaticFiles:
         return resolved
 
     def _walk(self, names: Sequence[str], codings: Sequence[str]) -> tuple[OpenFile, str | None]:
+        if len(names) == 1:
+            return _open_variant(os.path.join(self._root, names[0]), None, codings, follow=False)
         directory = _open_directory(self._root)
         try:
             for name in names[:-1]:
@@ -199,10 +197,6 @@ class StaticFiles:
             return _open_variant(names[-1], directory, codings, follow=False)
         finally:
             os.close(directory)
-
-
-class _LinkMet(Exception):
-    """A component of the path is, or may be, a symbolic link, and none is to be followed."""
 
 
 def is_served_name(name: str, *, hidden: bool, windows: bool) -> bool:
@@ -217,21 +211,28 @@ def _open_directory(name: str, parent: int | None = None) -> int:
     try:
         return os.open(name, flags, dir_fd=parent)
     except (OSError, ValueError) as error:
-        # Which of the two a link gets that should have been a directory is the platform's choice.
-        if isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise _LinkMet from None
+        if isinstance(error, NotADirectoryError):
+            raise LinkMet from None  # or a file, but which of the two is not worth another question
         raise refusal(error) from None
 
 
 def _open_variant(
     name: str, directory: int | None, codings: Sequence[str], *, follow: bool
 ) -> tuple[OpenFile, str | None]:
+    if codings:
+        sibling = _open_sibling(name, directory, codings, follow=follow)
+        if sibling is not None:
+            return sibling
+    return open_file(name, directory=directory, follow=follow), None
+
+
+def _open_sibling(
+    name: str, directory: int | None, codings: Sequence[str], *, follow: bool
+) -> tuple[OpenFile, str] | None:
     try:
         plain = os.stat(name, dir_fd=directory, follow_symlinks=follow)
     except (OSError, ValueError) as error:
         raise refusal(error) from None
-    if stat.S_ISLNK(plain.st_mode):
-        raise _LinkMet
     for coding in codings if stat.S_ISREG(plain.st_mode) else ():
         try:
             sibling = open_file(name + _CODINGS[coding], directory=directory, follow=follow)
@@ -240,7 +241,7 @@ def _open_variant(
         if sibling.stat.st_mtime_ns + _STALE_NS >= plain.st_mtime_ns:
             return sibling, coding
         sibling.close()
-    return open_file(name, directory=directory, follow=follow), None
+    return None
 
 
 def _redirect(request: Request) -> Response:

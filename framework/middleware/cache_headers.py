@@ -59,32 +59,28 @@ class CacheHeaders(Hooks):
         problems = [problem for text in texts for problem in _faults(text)]
         if problems:
             raise SetupError([f"cache headers: {problem}" for problem in problems])
-        self._policy = policy
-        self._personal = personal
+        # Checked already: neither can break the head.
+        self._policy = ("cache-control", policy)
+        self._personal = ("cache-control", policy if personal is None else personal)
 
     def after(self, request: Request, response: Response) -> None:
         """Adds the field where there is none."""
-        if request.method not in ("GET", "HEAD") or response.status not in _CACHED:
+        if response.status not in _CACHED or request.method not in ("GET", "HEAD"):
             return
-        headers = response.headers
-        if "cache-control" in headers or "expires" in headers:
-            return
-        personal = self._personal
-        if personal is not None and _is_personal(request, response):
-            headers.set("cache-control", personal)
-        else:
-            headers.set("cache-control", self._policy)
+        pairs = response.headers.pairs
+        personal = request.field("authorization") is not None
+        for name, value in pairs:
+            if name in ("cache-control", "expires"):
+                return
+            personal = personal or name == "set-cookie" or (name == "vary" and _varies_by_user(value))
+        pairs.append(self._personal if personal else self._policy)
 
     def __repr__(self) -> str:
-        return f"<CacheHeaders {self._policy!r}>"
+        return f"<CacheHeaders {self._policy[1]!r}>"
 
 
-def _is_personal(request: Request, response: Response) -> bool:
-    headers = response.headers
-    if request.field("authorization") is not None or "set-cookie" in headers:
-        return True
-    varied = ",".join(headers.get_all("vary")).lower().split(",")
-    return any(name.strip(" \t") in ("cookie", "authorization") for name in varied)
+def _varies_by_user(vary: str) -> bool:
+    return any(name.strip(" \t") in ("cookie", "authorization") for name in vary.lower().split(","))
 
 
 def _faults(policy: str) -> list[str]:

@@ -3,7 +3,6 @@ installed. Each compresses a whole body at once, or a stream piece by piece. Kno
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from framework.errors import SetupError
 
-__all__ = ["LEVELS", "Coder", "Coding", "choose_coding", "load_codings", "parse_accept_encoding"]
+__all__ = ["LEVELS", "Coder", "Coding", "load_codings"]
 
 # Measured on JSON: what each needs at these levels is within 20 % of the size its best level makes.
 LEVELS: Final[Mapping[str, int]] = {"zstd": 3, "br": 4, "gzip": 6}
@@ -28,11 +27,6 @@ _BROTLI_WINDOW: Final = 19
 # A stream may live for hours beside thousands of others: about 250 KiB for each instead of 800.
 _ZSTD_STREAM: Final = {"window_log": 18, "hash_log": 16, "chain_log": 15}
 _GZIP: Final = zlib.MAX_WBITS + 16
-_MAX_ELEMENTS: Final = 100
-_element = re.compile(
-    r"[ \t]*+([!#$%&'*+\-.^_`|~0-9a-z]++)[ \t]*+"
-    r"(?:;[ \t]*+q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*+)?"
-).fullmatch
 
 
 class Coder(Protocol):
@@ -88,37 +82,6 @@ def load_codings(
         else:
             found.append((_zstd if name == "zstd" else _brotli)(module, level))
     return found, missing
-
-
-def parse_accept_encoding(field: str) -> dict[str, float]:
-    """The weight of each coding an Accept-Encoding field names (RFC 9110 section 12.5.3), in lower case.
-
-    Elements that break the grammar are skipped, as are those after the hundredth; of equal names the first holds.
-    """
-    weights: dict[str, float] = {}
-    for element in field.lower().split(",", _MAX_ELEMENTS)[:_MAX_ELEMENTS]:
-        found = _element(element)
-        if found is not None:
-            weights.setdefault(found[1].removeprefix("x-"), float(found[2] or 1))
-    return weights
-
-
-def choose_coding(weights: Mapping[str, float], codings: Iterable[Coding]) -> tuple[Coding | None, bool]:
-    """The coding a client likes best, among equals the first; None where it likes the plain body better.
-
-    Returns:
-        It, and whether the plain body is refused (``identity;q=0``, or ``*;q=0`` without a word for identity).
-    """
-    others = weights.get("*", 0.0)
-    plain = weights.get("identity", weights.get("*"))
-    best, most = None, 0.0
-    for coding in codings:
-        weight = weights.get(coding.name, others)
-        if weight > most:
-            best, most = coding, weight
-    if plain is not None and plain > most:
-        best = None
-    return best, plain == 0.0
 
 
 def _module(names: Iterable[str]) -> ModuleType | None:

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import Any, Final, cast
 
+from framework.http.encodings import parse_accept_encoding, preferred_encodings
 from framework.http.handler import Handler
+from framework.http.headers import MutableHeaders
 from framework.http.request import Request
 from framework.http.response import PLAIN, STREAM, Response, StreamingResponse
-from framework.middleware.codings import Coder, Coding, choose_coding, load_codings, parse_accept_encoding
+from framework.middleware.codings import Coder, Coding, load_codings
 from framework.middleware.personal import unshared
 
 __all__ = ["COMPRESSIBLE", "Compression"]
@@ -144,8 +146,11 @@ class Compression:
             return None, False
         choice = self._choices.get(field)
         if choice is None:
-            chosen = choose_coding(parse_accept_encoding(field), self._codings)
-            choice = _remember(self._choices, field, chosen)
+            liked = preferred_encodings(field, self.offers)
+            weights = parse_accept_encoding(field)
+            refused = weights.get("identity", weights.get("*")) == 0
+            best = next((one for one in self._codings if liked and one.name == liked[0]), None)
+            choice = _remember(self._choices, field, (best, refused))
         return choice
 
     async def _whole(self, coding: Coding, response: Response, *, refused: bool) -> Response:
@@ -156,13 +161,17 @@ class Compression:
             coded = coding.whole(body)
         if len(coded) >= len(body) and not refused:
             return response
-        made = Response(coded, response.status, media_type=response.media_type)
-        return _with_fields(made, response, coding.name)
+        made = unshared(response)
+        made.body = coded
+        _tell(made.headers, coding.name)
+        return made
 
     def _stream(self, coding: Coding, response: StreamingResponse) -> Response:
-        content = _Coded(response.content, coding.stream(), self._thread_above)
-        made = StreamingResponse(content, response.status, media_type=response.media_type)
-        return _with_fields(made, response, coding.name)
+        """In place: a stream is sent once, and what else it can do (``EventStream.drain``) must not be lost."""
+        response.content = _Coded(response.content, coding.stream(), self._thread_above)
+        response.length = None
+        _tell(response.headers, coding.name)
+        return response
 
 
 class _Coded:
@@ -202,17 +211,13 @@ class _Coded:
             await close()
 
 
-def _with_fields(made: Response, plain: Response, coding: str) -> Response:
-    """A response of its own, never the handler's changed: a handler may answer with the same object again."""
-    headers = made.headers
-    headers.pairs[:] = plain.headers.pairs
+def _tell(headers: MutableHeaders, coding: str) -> None:
     headers.delete("content-length")
     headers.delete("accept-ranges")
     headers.set("content-encoding", coding)
     etag = headers.get("etag")
     if etag is not None and not etag.startswith("W/"):
         headers.set("etag", f"W/{etag}")
-    return made
 
 
 def _revalidated(request: Request, response: Response) -> Response:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from framework.errors import HTTPError, SetupError
+from framework.http.headers import MutableHeaders
 from framework.http.request import Request
 from framework.http.response import Response
 from framework.middleware.chain import Hooks
@@ -74,13 +75,18 @@ class CORS(Hooks):
         self._any = listed == [ANY]
         self._methods = _names(methods)
         self._headers = _names(headers)
-        self._expose = ", ".join(_names(expose))
+        self._expose = _names(expose)
         self._credentials = credentials
         self._max_age = max_age
         self._allow_null = allow_null
         self._private_network = private_network
         self._check(listed)
         self._vary = self._preflight_vary()
+        self._constant: list[tuple[str, str]] = []
+        if credentials:
+            self._constant.append(("access-control-allow-credentials", "true"))
+        if self._expose:
+            self._constant.append(("access-control-expose-headers", ", ".join(self._expose)))
 
     def before(self, request: Request) -> Response | None:
         """Answers a preflight. Raises HTTPError 403 for an origin that is refused."""
@@ -92,15 +98,17 @@ class CORS(Hooks):
         if _is_preflight(request):
             headers.vary(*self._vary)
             return
-        headers.pairs[:] = [pair for pair in headers.pairs if pair[0] not in _GRANTS]
+        pairs = headers.pairs
+        if pairs:
+            pairs[:] = [pair for pair in pairs if pair[0] not in _GRANTS]
         if not self._any:
-            headers.vary("Origin")
+            _vary_by_origin(headers)
         # The same answer for all is given also where no Origin asks: a cache may hand it to a script later.
-        origin = request.field("origin") or (ANY if self._any else "")
-        if self.allows(origin):
-            self._grant(response, origin)
-            if self._expose:
-                headers.set("access-control-expose-headers", self._expose)
+        origin = ANY if self._any else request.field("origin")
+        if origin is not None and self.allows(origin):
+            # Checked already: none of these can break the head.
+            pairs.append(("access-control-allow-origin", origin))
+            pairs += self._constant
 
     def allows(self, origin: str) -> bool:
         """Whether scripts of ``origin`` (as an Origin field names it) may read responses."""
@@ -113,19 +121,16 @@ class CORS(Hooks):
         # The form comes first: "." of a pattern matches "/" and "#" too, but no origin has them.
         return parse_origin(origin) is not None and any(one.fullmatch(origin) for one in self._patterns)
 
-    def _grant(self, response: Response, origin: str) -> None:
-        response.headers.set("access-control-allow-origin", ANY if self._any else origin)
-        if self._credentials:
-            response.headers.set("access-control-allow-credentials", "true")
-
     def _preflight(self, request: Request) -> Response:
         origin = request.field("origin") or ""
         if not self.allows(origin):
             # A browser needs no status to refuse; whoever looks at the exchange needs the reason.
             raise HTTPError(403, "CORS: this origin is not allowed here")
         response = Response(status=204)
-        self._grant(response, origin)
         headers = response.headers
+        headers.set("access-control-allow-origin", ANY if self._any else origin)
+        if self._credentials:
+            headers.set("access-control-allow-credentials", "true")
         method = request.field("access-control-request-method") or ""
         headers.set("access-control-allow-methods", self._allowed_methods(method))
         asked = request.field("access-control-request-headers")
@@ -158,15 +163,13 @@ class CORS(Hooks):
             problems.append("no origins: leave CORS out")
         if self._any and self._credentials:
             problems.append("any origin with credentials lets every site act as your user: list the origins")
-        if self._credentials and self._expose == ANY:
+        if self._credentials and ANY in self._expose:
             problems.append("expose='*' means nothing to a browser that sends credentials: list the fields")
         for kind, names in (("methods", self._methods), ("headers", self._headers)):
             if ANY in names and names != (ANY,):
                 problems.append(f"{kind}: '*' stands alone or not at all")
-        names = (*self._methods, *self._headers, *self._expose.split(", "))
-        problems += [
-            f"{name!r} is no name of a method or field" for name in names if name and not _is_token(name)
-        ]
+        names = (*self._methods, *self._headers, *self._expose)
+        problems += [f"{name!r} is no name of a method or field" for name in names if not _is_token(name)]
         problems += [
             f"method {name!r}: names of methods are case-sensitive, browsers send {name.upper()}"
             for name in self._methods
@@ -184,6 +187,13 @@ class CORS(Hooks):
 
 def _is_preflight(request: Request) -> bool:
     return request.field("origin") is not None and request.field("access-control-request-method") is not None
+
+
+def _vary_by_origin(headers: MutableHeaders) -> None:
+    if "vary" in headers:
+        headers.vary("Origin")
+    else:
+        headers.pairs.append(("vary", "Origin"))
 
 
 def _names(names: str | Iterable[str]) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ class CSRFError(HTTPError):
 
 
 class CSRF(Hooks):
-    """Refuses what changes something and was asked for by another site. An onion for phase POLICY, ahead of sessions.
+    """Refuses what changes something and was asked for by another site. For phase POLICY, ahead of sessions.
 
     Browsers tell who asks, and no script can make them lie: Sec-Fetch-Site, or by older ones and over plain http,
     Origin. A request without both that brings cookies needs the token of ``csrf_token`` in its form or a field; one

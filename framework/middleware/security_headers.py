@@ -98,18 +98,18 @@ class SecurityHeaders(Hooks):
         """Adds what the response does not have yet."""
         if self._templates:
             response = unshared(response)
-        headers = response.headers
-        own = {name for name, _ in headers.pairs}
-        headers.pairs += [pair for pair in self._plain if pair[0] not in own] if own else self._plain
+        pairs = response.headers.pairs
+        own = {name for name, _ in pairs}
+        pairs += [pair for pair in self._plain if pair[0] not in own] if own else self._plain
         # A 304 renews the fields of the page that a cache holds: its scripts carry the nonce of their own day.
         if self._templates and response.status != 304:
             nonce = csp_nonce(request)
-            headers.pairs += [
+            pairs += [
                 (name, value.replace(_NONCE, nonce)) for name, value in self._templates if name not in own
             ]
         hsts = self._hsts
         if hsts is not None and hsts[0] not in own and _is_public_https(request):
-            headers.pairs.append(hsts)
+            pairs.append(hsts)
         return response
 
 

@@ -63,7 +63,7 @@ class Cookie(NamedTuple):
 
 
 class Sessions(Hooks, ABC):
-    """What both kinds of sessions share: the cookie, its life, and when it is written. An onion for phase POLICY.
+    """What both kinds of sessions share: the cookie, its life, and when it is written. For phase POLICY.
 
     ``session(request)`` is the session. The cookie is ``__Host-session``: this host only, https only, not for scripts.
     It is set only when there is something new to say, and such a response is never kept by a shared cache; every

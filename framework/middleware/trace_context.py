@@ -6,16 +6,15 @@ https://www.w3.org/TR/trace-context-2/
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from random import Random
+from collections.abc import Sequence
+from os import urandom
 from typing import Final
 
 import msgspec
 
 from framework.http.request import Request, StateKey
-from framework.middleware.chain import Hooks
 
-__all__ = ["TRACE", "CarryTrace", "TraceContext", "parse_traceparent", "parse_tracestate"]
+__all__ = ["TRACE", "TraceContext", "parse_traceparent", "parse_tracestate", "trace_of"]
 
 _SAMPLED: Final = 0x01
 _RANDOM: Final = 0x02
@@ -25,6 +24,7 @@ _MAX_MEMBERS: Final = 32
 _traceparent = re.compile(
     r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
 ).fullmatch
+_is_random = re.compile(r"(?!0{16})[0-9a-f]{16}(?!0{16})[0-9a-f]{16}").fullmatch
 _member = re.compile(
     r"([a-z0-9][a-z0-9_\-*/@]{0,255})=([ -+\--<>-~]{0,255}[!-+\--<>-~])"  # visible ASCII but "," and "="
 ).fullmatch
@@ -66,7 +66,7 @@ class TraceContext(msgspec.Struct, frozen=True, gc=False):
 
 
 TRACE: Final[StateKey[TraceContext]] = StateKey("trace")
-"""``request[TRACE]``, where ``CarryTrace`` or the tracing plugin is installed."""
+"""Where ``trace_of`` keeps what it has read, and a tracer puts what it has decided instead."""
 
 
 def parse_traceparent(value: str) -> tuple[str, str, int] | None:
@@ -100,34 +100,28 @@ def parse_tracestate(lines: Sequence[str]) -> str:
     return ",".join(members.values())
 
 
-def read_trace(request: Request, new_bits: Callable[[int], int]) -> TraceContext:
-    """Where ``request`` stands: in its caller's trace, or at the beginning of one.
+def trace_of(request: Request) -> TraceContext:
+    """Where ``request`` stands: in its caller's trace, or at the beginning of one. Read when first asked for.
 
-    Args:
-        new_bits: random bits, as ``Random.getrandbits`` makes them.
+    What a stranger sends is taken as it is: ids and flags name things, and decide nothing here. Where they should not
+    even do that, remove the fields at the edge of your network.
     """
-    ids = new_bits(192).to_bytes(24, "big").hex()
+    trace = request.get(TRACE)
+    if trace is None:
+        trace = request[TRACE] = _read(request)
+    return trace
+
+
+def _read(request: Request) -> TraceContext:
+    # The request's own id is random already: a part of it names its span, all of it a trace that begins here.
+    own = request.id
+    if not _is_random(own):
+        own = urandom(16).hex()
     sent = request.field("traceparent")
     if sent is not None:
-        lines = request.headers
-        parent = parse_traceparent(sent) if len(lines.get_all("traceparent")) == 1 else None
+        headers = request.headers
+        parent = parse_traceparent(sent) if len(headers.get_all("traceparent")) == 1 else None
         if parent is not None:
-            state = parse_tracestate(lines.get_all("tracestate"))
-            return TraceContext(parent[0], ids[32:], parent[2], parent[1], state)
-    return TraceContext(ids[:32], ids[32:], _RANDOM)
-
-
-class CarryTrace(Hooks):
-    """Puts the trace of each request in ``request[TRACE]``. A hook for phase EDGE; it costs no more than reading it.
-
-    What a stranger sends is taken as it is: ids and flags name things, and decide nothing here. Where they should
-    not even do that, remove the fields at the edge of your network.
-    """
-
-    def __init__(self) -> None:
-        # Its own, seeded by the system: an app that seeds the shared one would get the same ids in every process.
-        self._new_bits = Random().getrandbits
-
-    def before(self, request: Request) -> None:
-        """Reads the fields."""
-        request[TRACE] = read_trace(request, self._new_bits)
+            state = parse_tracestate(headers.get_all("tracestate"))
+            return TraceContext(parent[0], own[:16], parent[2], parent[1], state)
+    return TraceContext(own, own[16:], _RANDOM)

@@ -14,6 +14,7 @@ from framework.middleware.origins import DEFAULT_PORTS, split_host
 __all__ = ["TrustedHosts"]
 
 _MAX_SHOWN: Final = 100
+_MAX_REMEMBERED: Final = 256
 _is_name: Final = re.compile(r"[a-z0-9_-]++(?:\.[a-z0-9_-]++)*+").fullmatch
 
 
@@ -40,14 +41,19 @@ class TrustedHosts(Hooks):
             raise SetupError([f"trusted hosts: {problem}" for problem in problems])
         names = [host.lower() for host in listed]
         self._hosts = tuple(names)
+        self._allowed: set[tuple[str, str]] = set()
         self._exact = frozenset(host for host in names if not host.startswith("*"))
         self._below = tuple(host[1:] for host in names if host.startswith("*"))
 
     def before(self, request: Request) -> None:
         """Raises HTTPError 421 for a host that is not listed."""
         origin = request.origin
+        if (origin.scheme, origin.host) in self._allowed:
+            return
         if not self.allows(origin.host, origin.scheme):
             raise HTTPError(421, f"this server does not answer for the host {origin.host[:_MAX_SHOWN]!r}")
+        if len(self._allowed) < _MAX_REMEMBERED:
+            self._allowed.add((origin.scheme, origin.host))
 
     def allows(self, host: str, scheme: str = "http") -> bool:
         """Whether ``host``, with or without a port, is listed; ``scheme`` says which port it has by default."""

@@ -298,12 +298,12 @@ class Connection(Incoming):
             return encoder.whole(core.failed(request, error), head, tail)
 
     def apply_hooks(self, request: Request, response: Response) -> Response:
-        """Runs the after hooks, whose failure is a failed request like any other."""
-        try:
-            for hook in request.endpoint.after:
+        """Runs all after hooks; the failure of one is a failed request like any other, which the others see."""
+        for hook in request.endpoint.after:
+            try:
                 response = hook(request, response) or response
-        except Exception as error:
-            response = self._core.failed(request, error)
+            except Exception as error:
+                response = self._core.failed(request, error)
         return response
 
     def keeps_alive(self, request: Request, response: Response) -> bool:
@@ -387,6 +387,7 @@ class Connection(Incoming):
     def _refuse(self, status: int, reason: str, fields: bytes = b"") -> None:
         """Answers what never became a request, and closes."""
         core = self._core
+        core.refused[status] += 1
         peer = self.peer
         core.log.info("refused %s: %d %s", peer.host if peer else "a client", status, reason)
         body = problem(status, detail=reason)

@@ -109,18 +109,23 @@ class Channel(Generic[M]):
 
     def send(self, message: msgspec.Struct) -> bool:
         """Returns False when the message is dropped: the other end is gone, or has not read for very long."""
+        self._flush()
         if self.closed or len(self._unsent) > _MAX_UNSENT:
             return False
-        data = self._unsent + self._encoder.encode(message) + b"\n"
-        try:
-            sent = self.socket.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self.closed = True
-            return False
-        self._unsent = data[sent:]
-        return True
+        self._unsent += self._encoder.encode(message) + b"\n"
+        self._flush()
+        return not self.closed
+
+    def _flush(self) -> None:
+        while self._unsent and not self.closed:
+            try:
+                sent = self.socket.send(self._unsent)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.closed = True
+                return
+            self._unsent = self._unsent[sent:]
 
     def receive(self) -> list[M]:
         """The messages that have come; sets ``closed`` at the end. Raises msgspec.DecodeError for what is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from typing import Protocol
 
 from framework.http.endpoint import Endpoint
@@ -43,10 +44,13 @@ class Runtime(Protocol):
     def failed(self, request: Request, error: BaseException) -> Response:
         """The one map from error to response; never raises."""
 
+    def started(self, core: Core) -> None:
+        """A server runs it now; ``core`` is what its connections share."""
+
 
 class Core:
     """One worker's shared state. ``draining`` ends keep-alive; ``idle_by`` is when a connection that falls
-    idle now is closed."""
+    idle now is closed; ``refused`` counts by status what was turned away before it became a request."""
 
     __slots__ = (
         "background",
@@ -61,6 +65,7 @@ class Core:
         "loop",
         "on_empty",
         "proxies",
+        "refused",
         "runners",
         "settings",
         "turns",
@@ -82,6 +87,7 @@ class Core:
         self.background = Background(self._background_failed)
         self.proxies = TrustedProxies(settings.trusted_proxies) if settings.trusted_proxies else None
         self.connections: set[Shuttable] = set()
+        self.refused: Counter[int] = Counter()
         self.draining = False
         self.on_empty: asyncio.Future[None] | None = None
 

@@ -57,7 +57,13 @@ class WorkerProcess:
             path=[entry or os.getcwd() for entry in sys.path],
             beat_interval=job.beat_interval,
         )
-        command = [sys.executable, "-m", "framework.net.worker", str(theirs.fileno()), f"{job.label}[{slot + 1}]"]
+        command = [
+            sys.executable,
+            "-m",
+            "framework.net.worker",
+            str(theirs.fileno()),
+            f"{job.label}[{slot + 1}]",
+        ]
         try:
             with theirs:
                 self.process = subprocess.Popen(

@@ -12,6 +12,7 @@ from typing import Any, Final
 __all__ = ["holder_of_path", "holder_of_port"]
 
 _LISTENING: Final = "0A"
+_ACCEPTING: Final = "00010000"
 _MAX_COMMAND: Final = 80
 
 
@@ -36,7 +37,7 @@ def holder_of_path(path: str, *, proc: Path = Path("/proc")) -> str | None:
     wanted = os.path.abspath(path)
     for line in _lines(proc / "net" / "unix"):
         fields = line.split(maxsplit=7)
-        if len(fields) == 8 and fields[7] in (path, wanted):
+        if len(fields) == 8 and fields[3] == _ACCEPTING and fields[7] in (path, wanted):
             return _name(fields[6], None, proc)
     return None
 
@@ -62,8 +63,9 @@ def _name(inode: str, uid: int | None, proc: Path) -> str | None:
     wanted = f"socket:[{inode}]"
     for folder in sorted(proc.glob("[0-9]*"), key=lambda folder: int(folder.name)):
         try:
-            if any(os.readlink(entry.path) == wanted for entry in os.scandir(folder / "fd")):
-                return f"process {folder.name}{_command(folder)}"
+            with os.scandir(folder / "fd") as entries:
+                if any(os.readlink(entry.path) == wanted for entry in entries):
+                    return f"process {folder.name}{_command(folder)}"
         except OSError:
             continue  # gone meanwhile, or another user's
     return None if uid is None else f"a process of user {_user(uid)}"

@@ -1,4 +1,4 @@
-"""Development: one worker, started anew when a file changes. The socket stays open: a browser waits, and does not fail."""
+"""Development: one worker, started anew when a file changes. The socket stays open, so that a browser waits."""
 
 from __future__ import annotations
 
@@ -74,6 +74,7 @@ class Workbench:
         if self._stopping:
             self.code = 0
         elif self._again:
+            self._log.info("starting anew")
             self.start(now)
         else:
             self._log.error("the worker %s; waiting for a change%s", ending, ending.quoted)
@@ -92,6 +93,7 @@ class Workbench:
         if self._stopping:
             return
         if self._worker is None:
+            self._log.info("starting anew")
             self.start(now)
         elif not self._again:
             self._again = True

@@ -161,6 +161,11 @@ class Runners:
         self.active.discard(runner)
         self.full = len(self.active) >= self._max_active
 
+    @property
+    def parked(self) -> int:
+        """Tasks without a job."""
+        return len(self._idle) + 1
+
     async def close(self) -> None:
         """Ends every Task, the active ones by cancelling them."""
         runners = [self.spare, *self._idle, *self.active]

@@ -85,6 +85,7 @@ class Server:
         if self._sockets is None:
             self._sockets = bind(self.settings)
         self._core = Core(loop, self._runtime, self.settings)
+        self._runtime.started(self._core)
         for sock in self._sockets:
             await self.listen(sock)
 

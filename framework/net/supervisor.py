@@ -81,6 +81,7 @@ class Supervisor:
         self._predecessor = predecessor or Predecessor()
         self._program = program or Program()
         self._successor: Successor | None = None
+        self._failed_successor: Successor | None = None
         self._environment: Mapping[str, str] = dict(os.environ)
         self._on_terminal = sys.stderr.isatty()
         self._on_serving = on_serving
@@ -128,6 +129,7 @@ class Supervisor:
 
     def _reap(self) -> None:
         now = time.monotonic()
+        self._reap_successor()
         stillborn, self._crew.stillborn = self._crew.stillborn, []
         for worker, why in stillborn:
             self._brain.exited(worker, now, why)
@@ -253,12 +255,16 @@ class Supervisor:
             self.handed_over = True
             self._notifier.successor(successor.pid)
             self._brain.stop(time.monotonic())
+            self._successor = None
         else:
-            code = successor.exit_code()
-            how = "" if code is None else f" (exit code {code})"
-            self._log.error("the new program ended before it served%s; this one goes on", how)
+            self._failed_successor = successor  # until its exit code is known, which comes a moment later
         successor.close()
-        self._successor = None
+
+    def _reap_successor(self) -> None:
+        code = None if self._failed_successor is None else self._failed_successor.exit_code()
+        if code is not None:
+            self._log.error("the new program ended before it served (exit code %d); this one goes on", code)
+            self._failed_successor = self._successor = None
 
     def _close(self) -> None:
         for process in self._crew.members.values():

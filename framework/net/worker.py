@@ -61,12 +61,13 @@ class Host(Runtime, Protocol):
 class _Counting:
     """A runtime that counts its requests."""
 
-    __slots__ = ("_find", "failed", "requests")
+    __slots__ = ("_find", "failed", "requests", "started")
 
     def __init__(self, runtime: Runtime) -> None:
         self.requests = 0
         self._find = runtime.find
         self.failed = runtime.failed
+        self.started = runtime.started
 
     def find(self, request: Request) -> Endpoint:
         self.requests += 1
@@ -76,12 +77,13 @@ class _Counting:
 class _Uncounted:
     """Costs a request nothing, where no limit asks for their number."""
 
-    __slots__ = ("failed", "find", "requests")
+    __slots__ = ("failed", "find", "requests", "started")
 
     def __init__(self, runtime: Runtime) -> None:
         self.requests = 0
         self.find = runtime.find
         self.failed = runtime.failed
+        self.started = runtime.started
 
 
 class Worker:

@@ -11,6 +11,7 @@ import sys
 from framework import Endpoint, Request, Response, Server, ServerSettings
 from framework.codec import encode_json
 from framework.middleware import ErrorMap
+from framework.net.core import Core
 from framework.net.loop import run
 
 __all__ = ["EchoRuntime"]
@@ -39,6 +40,8 @@ class EchoRuntime:
     def find(self, request: Request) -> Endpoint:
         request.params = {}
         return self._endpoint
+
+    def started(self, core: Core) -> None: ...
 
     def failed(self, request: Request, error: BaseException) -> Response:
         return self._errors.render(request, error)

@@ -1,10 +1,9 @@
-"""Files over a real socket: whole, in parts, revalidated, precompressed; and the ways to ask for what is not ours."""
+"""Files over a real socket: whole, in parts, revalidated, and changed in mid-transfer."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,39 +14,16 @@ from framework.http.files import FileResponse
 from framework.http.openfile import CHUNK
 from framework.http.static import StaticFiles
 from tests.support.client import Answer, Client, serving
+from tests.support.site import DATE, LARGE, TEXT, make_site, write
 
 pytestmark = pytest.mark.anyio
-
-DAY_OLD = 1_700_000_000
-DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
-TEXT = b"<h1>hello</h1>\n" * 10
-LARGE = random.Random(7).randbytes(3 * CHUNK + 17)
-SECRET = b"the secret"
-
-
-def write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    os.utime(path, (DAY_OLD, DAY_OLD))
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory as it will be when its files are no longer new; a secret lies beside it."""
+    """A directory as it will be when its files are no longer new."""
     monkeypatch.setattr("framework.http.files._SETTLING_NS", 0)
-    site = tmp_path / "site"
-    write(site / "index.html", TEXT)
-    write(site / "large.bin", LARGE)
-    write(site / "empty.txt", b"")
-    write(site / "docs" / "index.html", b"docs")
-    write(site / "docs" / "a b%é.txt", b"odd name")
-    write(site / "bare" / "file.txt", b"no index beside me")
-    write(site / ".git" / "config", SECRET)
-    write(site / ".env", SECRET)
-    write(site / ".well-known" / "security.txt", b"contact")
-    write(tmp_path / "secret.txt", SECRET)
-    write(tmp_path / "site_secret" / "secret.txt", SECRET)
-    return site
+    return make_site(tmp_path)
 
 
 @pytest.fixture
@@ -321,155 +297,3 @@ async def test_a_client_that_goes_away_leaves_no_file_open(client: Client, huge:
         if (await client.get("/static/index.html")).status == 200 and not open_files():
             break
     assert open_files() == 0
-
-
-# -- precompressed -------------------------------------------------------------------------------------------
-
-
-async def test_precompressed_siblings(client: Client, site: Path) -> None:
-    write(site / "app.js", b"plain")
-    write(site / "app.js.gz", b"by gzip")
-    write(site / "app.js.br", b"by brotli")
-    tags: set[str] = set()
-    for accepted, body, coding in (
-        ("gzip, br", b"by brotli", "br"),
-        ("gzip", b"by gzip", "gzip"),
-        ("br;q=0.5, gzip", b"by gzip", "gzip"),
-        ("zstd", b"plain", None),
-        ("identity", b"plain", None),
-        (None, b"plain", None),
-    ):
-        answer = await client.get("/static/app.js", {"accept-encoding": accepted} if accepted else {})
-        assert answer.body == body
-        assert answer.headers.get("content-encoding") == coding
-        assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
-        assert answer.headers["vary"] == "accept-encoding"
-        tags.add(answer.headers["etag"])
-    assert len(tags) == 3
-
-
-async def test_a_sibling_older_than_its_file_is_not_sent(client: Client, site: Path) -> None:
-    write(site / "app.js", b"plain")
-    write(site / "app.js.gz", b"by gzip")
-    os.utime(site / "app.js.gz", (DAY_OLD - 60, DAY_OLD - 60))
-    assert (await client.get("/static/app.js", {"accept-encoding": "gzip"})).body == b"plain"
-
-
-# -- what is nobody's business -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "/static/../secret.txt",
-        "/static/%2e%2e/secret.txt",
-        "/static/..%2fsecret.txt",
-        "/static/docs/..%2f..%2fsecret.txt",
-        "/static/..%5csecret.txt",
-        "/static/..\\secret.txt",
-        "/static/%252e%252e/secret.txt",
-        "/static/%252e%252e%252fsecret.txt",
-        "/static/../site_secret/secret.txt",
-        "/static/secret.txt%00.html",
-        "/static/.git/config",
-        "/static/.env",
-        "/static/%2eenv",
-        "/static/docs/../.env",
-    ],
-)
-async def test_no_traversal(client: Client, target: str) -> None:
-    answer = await client.get(target)
-    assert answer.status in (400, 404)
-    assert SECRET not in answer.body
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "//etc/passwd",
-        "%2fetc%2fpasswd",
-        "/%2Fetc/passwd",
-        "C:/Windows/win.ini",
-        "c:%5cWindows%5cwin.ini",
-        "C:secret",
-    ],
-)
-async def test_cve_2026_48817_no_absolute_path(client: Client, path: str) -> None:
-    assert (await client.get(f"/static/{path}")).status in (400, 404)
-
-
-@pytest.mark.parametrize(
-    "path", ["//host/share", "%5c%5chost%5cshare", "\\\\host\\share", "%5C%5C%3F%5CC:%5Cx"]
-)
-async def test_cve_2026_48818_a_unc_path_reaches_no_file_system(
-    client: Client, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    touched: list[object] = []
-
-    def touch(name: object, *args: object, **kwargs: object) -> int:
-        touched.append(name)
-        raise FileNotFoundError(2, "not there")
-
-    monkeypatch.setattr(os, "open", touch)
-    monkeypatch.setattr(os, "stat", touch)
-    monkeypatch.setattr(os.path, "realpath", touch)
-    assert (await client.get(f"/static/{path}")).status in (400, 404)
-    assert all("\\" not in str(name) and "//" not in str(name) for name in touched)
-
-
-async def test_hidden_files_by_policy(client: Client, site: Path) -> None:
-    assert (await client.get("/static/.well-known/security.txt")).body == b"contact"
-    app = App()
-    app.get("/{path:path}")(StaticFiles(site, hidden=True).serve)
-    async with serving(app) as open_client:
-        assert (await open_client.get("/.env")).body == SECRET
-
-
-@pytest.mark.parametrize(
-    ("policy", "answered"),
-    [
-        ("never", set()),
-        ("inside", {"/near.html", "/near/index.html", "/chain.html"}),
-        (
-            "follow",
-            {"/near.html", "/near/index.html", "/chain.html", "/far.txt", "/far/secret.txt", "/hidden.txt"},
-        ),
-    ],
-)
-async def test_symbolic_links_by_policy(site: Path, policy: str, answered: set[str]) -> None:
-    (site / "near.html").symlink_to("docs/index.html")
-    (site / "near").symlink_to("docs")
-    (site / "chain.html").symlink_to(site / "near" / "index.html")
-    (site / "far.txt").symlink_to("../secret.txt")
-    (site / "far").symlink_to(site.parent / "site_secret")
-    (site / "hidden.txt").symlink_to(".env")
-    (site / "loop").symlink_to("loop")
-    (site / "root").symlink_to(".")
-    app = App()
-    app.get("/{path:path}")(StaticFiles(site, symlinks=policy).serve)  # type: ignore[arg-type]
-    targets = ["/near.html", "/near/index.html", "/chain.html", "/far.txt", "/far/secret.txt", "/hidden.txt"]
-    async with serving(app) as client:
-        found = {target for target in targets if (await client.get(target)).status == 200}
-        assert found == answered
-        assert (await client.get("/loop")).status == 404
-        assert (await client.get("/loop/x")).status == 404
-        assert (await client.get("/root")).status == (404 if policy == "never" else 307)
-
-
-async def test_the_directory_itself_may_be_a_link_that_moves(tmp_path: Path, site: Path) -> None:
-    write(tmp_path / "next" / "index.html", b"next release")
-    current = tmp_path / "current"
-    current.symlink_to(site)
-    app = App()
-    app.get("/{path:path}")(StaticFiles(current).serve)
-    async with serving(app) as client:
-        assert (await client.get("/")).body == TEXT
-        (tmp_path / "swap").symlink_to(tmp_path / "next")
-        (tmp_path / "swap").rename(current)
-        assert (await client.get("/")).body == b"next release"
-
-
-async def test_what_is_no_regular_file_is_not_opened_for_good(client: Client, site: Path) -> None:
-    os.mkfifo(site / "pipe")
-    assert (await client.get("/static/pipe")).status == 404
-    assert (await client.get("/static/index.html")).status == 200

@@ -214,7 +214,7 @@ async def test_old_tls_versions_are_refused(authority: Authority) -> None:
     context = authority.client()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     async with secured(authority, authority.issue("localhost"), tls_min_version="1.3") as server:
-        with pytest.raises(ssl.SSLError, match="(?i)version"):
+        with pytest.raises(ConnectionResetError):
             await server.connect(context=context)
     async with secured(authority, authority.issue("localhost"), tls_ciphers="ECDHE+AESGCM") as server:
         found = json.loads(await server.get(context=context))

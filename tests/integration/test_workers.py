@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.load import Load
-from tests.support.served import fetch, gone, served, workers_of
+from tests.support.served import cut, fetch, gone, served, workers_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
@@ -94,7 +94,7 @@ async def test_a_worker_that_hangs_shows_its_stack_and_is_replaced(shop: Path) -
         await server.says(r"shop\.py.* in hang")
         await server.says("is ready")
         assert await reader.read() == b""
-        writer.close()
+        await cut(writer)
         assert {(await fetch(server.port))[0] for _ in range(8)} == {200}
 
 
@@ -136,7 +136,7 @@ async def test_sigterm_lets_requests_under_way_finish(shop: Path) -> None:
         await server.says("the slow handler has begun")
         server.signal(signal.SIGTERM)
         assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
-        writer.close()
+        await cut(writer)
         assert await server.ended() == 0
 
 
@@ -149,7 +149,7 @@ async def test_a_second_signal_cuts_the_waits_short(shop: Path) -> None:
         await server.says("stopping")
         server.signal(signal.SIGTERM)
         assert await server.ended(deadline=8) == 0
-        writer.transport.abort()
+        await cut(writer)
 
 
 async def test_workers_do_not_outlive_a_killed_supervisor(shop: Path) -> None:

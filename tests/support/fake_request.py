@@ -34,9 +34,6 @@ class NoConnection:
     def extra(self, name: str) -> Any:
         return None
 
-    def extra(self, name: str) -> Any:
-        return None
-
     def resolve(self, request: Request) -> Origin:
         return Origin(Address("192.0.2.1", 1), "http", request.host)
 

@@ -79,6 +79,10 @@ class Load:
                 self.failures[f"{type(error).__name__}: {error}"] += 1
             finally:
                 writer.transport.abort()
+                try:
+                    await writer.wait_closed()
+                except OSError:
+                    pass
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sent = 0

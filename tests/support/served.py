@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ROOT", "Served", "fetch", "gone", "served", "workers_of"]
+__all__ = ["ROOT", "Served", "cut", "fetch", "gone", "served", "workers_of"]
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 25.0
@@ -72,14 +72,18 @@ class Served:
         return code
 
     async def close(self) -> None:
+        """Ends it and all that it started."""
         if self.process.returncode is None:
             self.signal(signal.SIGTERM)
             try:
-                await self.ended(deadline=10)
+                await gone(self.pid, deadline=10)
             except TimeoutError:
-                for pid in [*workers_of(self.pid), self.pid]:
-                    os.kill(pid, signal.SIGKILL)
-                await self.process.wait()
+                pass
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        await self.process.wait()
         await self._task
         # The transport's own clean-up runs one turn after the end.
         await asyncio.sleep(0)
@@ -112,6 +116,7 @@ async def served(
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
     program = Served(process)
     try:
@@ -138,11 +143,20 @@ async def fetch(
         async with asyncio.timeout(DEADLINE):
             data = await reader.read()
     finally:
-        writer.transport.abort()
+        await cut(writer)
     head, _, body = data.partition(b"\r\n\r\n")
     if not head:
         raise EOFError("no response")
     return int(head.split()[1]), body.decode()
+
+
+async def cut(writer: asyncio.StreamWriter) -> None:
+    """Ends a connection at once, and waits until it is gone."""
+    writer.transport.abort()
+    try:
+        await writer.wait_closed()
+    except OSError:
+        pass
 
 
 async def gone(pid: int, *, deadline: float = DEADLINE) -> None:

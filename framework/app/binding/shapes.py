@@ -140,7 +140,7 @@ class _Search:
                 continue
             self.seen.add(id(option))
             if isinstance(option, inspect.CustomType) and option.cls is not object:
-                yield f"{place} is a {type_name(option.cls)}"
+                yield f"{place} is of type {type_name(option.cls)}"
             for item in _items(option):
                 yield from self.opaque(item, f"{place}[]")
             if isinstance(option, inspect.DictType):

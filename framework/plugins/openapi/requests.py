@@ -19,7 +19,7 @@ __all__ = ["describe_body", "describe_parameters", "refusals"]
 _SOURCES: Final = ("path", "query", "header", "cookie")
 _BODIES: Final = {"body": "application/json", "form": "application/x-www-form-urlencoded"}
 # OpenAPI has other places for these (section 4.8.12.1): they would be ignored.
-_NOT_A_PARAMETER: Final = frozenset({"accept", "content-type", "authorization"})
+_IGNORED: Final = frozenset({("header", "accept"), ("header", "content-type"), ("header", "authorization")})
 
 
 def describe_parameters(route: BuiltRoute, schemas: Schemas) -> list[Json]:
@@ -29,7 +29,7 @@ def describe_parameters(route: BuiltRoute, schemas: Schemas) -> list[Json]:
     found += [
         _parameter(parameter, schemas)
         for parameter in sorted(route.parameters, key=_order)
-        if parameter.source in _SOURCES[1:] and parameter.key not in _NOT_A_PARAMETER
+        if parameter.source in _SOURCES[1:] and (parameter.source, parameter.key) not in _IGNORED
     ]
     for each in found:
         schemas.then(partial(_lift_description, each))
@@ -52,16 +52,15 @@ def _path_parameter(param: Param, parameter: Parameter | None, schemas: Schemas)
 
 def _join_converter(schema: Json, converter: Converter) -> None:
     """The text that the converter takes, and of the handler's type what is said of the same text."""
-    base = converter_schema(converter)
     without_null(schema)
+    base = converter_schema(converter)
+    own = dict(schema)
     if not is_built_in(converter):
-        base |= {name: schema[name] for name in ("description",) if name in schema}
-    elif schema and schema.get("type") != base["type"]:
+        own = {"description": own["description"]} if "description" in own else {}
+    elif own and own.get("type") != base["type"]:
         return
-    else:
-        base |= schema
     schema.clear()
-    schema.update(base)
+    schema.update(base | own)
 
 
 def _parameter(parameter: Parameter, schemas: Schemas) -> Json:
@@ -153,6 +152,19 @@ def _can_fail(parameter: Parameter, converted: dict[str, Any]) -> bool:
         case "path":
             return parameter.type not in (converted.get(parameter.key), Any)
         case "query" | "header" | "cookie":
-            return parameter.default is REQUIRED or parameter.type not in (str, str | None)
+            return parameter.default is REQUIRED or not _takes_any_text(parameter.type)
         case _:
             return False
+
+
+def _takes_any_text(hint: Any) -> bool:
+    info = _plain(msgspec.inspect.type_info(hint))
+    options = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    return any(_plain(option) in (msgspec.inspect.StrType(), msgspec.inspect.AnyType()) for option in options)
+
+
+def _plain(info: msgspec.inspect.Type) -> msgspec.inspect.Type:
+    """Without what only describes it."""
+    while isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    return info

@@ -6,15 +6,17 @@ import inspect
 import typing
 from collections.abc import AsyncIterable, Iterable, Mapping
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, Union
+from typing import Annotated, Any, Final, Literal, TypeGuard, Union
 
 import msgspec
 
 from framework.app.answers import Answer
 from framework.app.built import BuiltRoute
 from framework.errors import SetupError
+from framework.http.jsonlines import JSON_LINES, JsonLines
 from framework.http.problem import PROBLEM_JSON
 from framework.http.response import Response
+from framework.http.sse import EventStream
 from framework.http.status import phrase
 from framework.plugins.openapi.problems import Problem, ValidationProblem
 from framework.plugins.openapi.requests import refusals
@@ -136,12 +138,10 @@ def _results(route: BuiltRoute, status: int) -> dict[int, list[tuple[str, Any]]]
         bare = _bare(option)
         if bare is NoneType:
             found.setdefault(204 if status == 200 else status, [])
-        elif isinstance(bare, type) and issubclass(bare, Response):
             continue
-        else:
-            result = _body(option)
-            if result not in found.setdefault(status, []):
-                found[status].append(result)
+        result = _of_response(bare) if _is_response(bare) else _body(option)
+        if result is not None and result not in found.setdefault(status, []):
+            found[status].append(result)
     return found or {status: []}
 
 
@@ -159,6 +159,17 @@ def _bare(hint: Any) -> Any:
     while typing.get_origin(hint) is Annotated:
         hint = typing.get_args(hint)[0]
     return hint
+
+
+def _is_response(bare: Any) -> TypeGuard[type[Response]]:
+    return isinstance(bare, type) and issubclass(bare, Response)
+
+
+def _of_response(kind: type[Response]) -> tuple[str, Any] | None:
+    """The media type and type of a response of which the class alone tells them."""
+    if issubclass(kind, EventStream):
+        return "text/event-stream", str
+    return (JSON_LINES, str) if issubclass(kind, JsonLines) else None
 
 
 def _body(hint: Any) -> tuple[str, Any]:

@@ -26,7 +26,7 @@ class Reply:
 
 class Client:
     def __init__(self, port: int) -> None:
-        self._port = port
+        self.port = port
 
     async def send(
         self,
@@ -45,7 +45,7 @@ class Client:
             fields |= {"content-type": "application/json", "content-length": str(len(raw))}
         fields |= headers or {}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + (raw or b""))
             return parse(await reader.read())

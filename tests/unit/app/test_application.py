@@ -353,6 +353,7 @@ async def test_internal_errors_show_an_id_and_no_internals(caplog: pytest.LogCap
 
 
 async def test_the_debug_page_is_for_browsers_in_development_only() -> None:
+    browser = {"accept": "text/html", "authorization": "Bearer t0ken"}
     app = App(debug=True)
 
     @app.get("/boom")
@@ -360,7 +361,7 @@ async def test_the_debug_page_is_for_browsers_in_development_only() -> None:
         raise RuntimeError("<script>alert(1)</script>")
 
     async with serving(app) as client:
-        answer = await client.get("/boom", {"accept": "text/html", "authorization": "Bearer t0ken"})
+        answer = await client.get("/boom", browser)
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         assert "&lt;script&gt;" in answer.text
         assert "<script>" not in answer.text

@@ -1,5 +1,7 @@
 """The look at the source of handlers. Nothing here is called: only read."""
 
+# ruff: noqa: ASYNC210, ASYNC221, ASYNC230, ASYNC251, SIM115 - that is the matter here
+
 from __future__ import annotations
 
 import asyncio
@@ -10,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial, wraps
+from pathlib import Path
 from time import sleep
 from typing import Any
 
@@ -94,7 +97,7 @@ async def stream() -> Any:
 def test_a_call_that_blocks_is_named(handler: Callable[..., Any], call: str, instead: str) -> None:
     (suspect,) = blocking_calls(handler)
     assert (suspect.call, suspect.instead, suspect.file) == (call, instead, __file__)
-    assert call.rpartition(".")[2] in open(__file__).read().splitlines()[suspect.line - 1]
+    assert f"{call}(" in Path(__file__).read_text().splitlines()[suspect.line - 1]
 
 
 class Handlers:
@@ -151,11 +154,10 @@ async def has_its_own(sleep: Callable[[int], None]) -> None:
 
 
 async def makes_an_object() -> object:
-    return urllib.request.Request("http://localhost"), requests_like.Session()
+    return urllib.request.Request("http://localhost"), Client()
 
 
-class requests_like:
-    class Session: ...
+class Client: ...
 
 
 async def names_nothing_known() -> None:
@@ -163,7 +165,7 @@ async def names_nothing_known() -> None:
     undefined_name()  # type: ignore[name-defined]  # noqa: F821
 
 
-class Callable_:
+class Callee:
     def __call__(self) -> None:
         time.sleep(1)
 
@@ -190,7 +192,7 @@ exec("async def handler():\n    import time\n    time.sleep(1)", made_by_exec)
         makes_an_object,
         names_nothing_known,
         Handlers().own,
-        Callable_(),
+        Callee(),
         unassigned(),
         made_by_exec["handler"],
         len,

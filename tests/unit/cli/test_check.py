@@ -139,6 +139,28 @@ def test_what_does_not_build_is_told_with_all_its_problems(project: Project) -> 
     assert any("no provider for Missing" in problem for problem in outcome.errors)
 
 
+def test_a_plugin_that_raises_is_a_problem_with_its_traceback(project: Project) -> None:
+    project.write("shop.py", "from framework import App\n\ndef create_app() -> App:\n    app = App()\n" + BROKEN)
+    outcome = project.call("check", "shop")
+    assert outcome.code == 1
+    assert outcome.errors == ["building shop:create_app failed"]
+    assert "LookupError" in outcome.err
+
+
+BROKEN = """
+    class Plugin:
+        name = "broken"
+        requires = frozenset()
+        config_type = __import__("framework.app.plugin").app.plugin.NoConfig
+
+        def setup(self, setup, config):
+            raise LookupError
+
+    app.install(Plugin())
+    return app
+"""
+
+
 def test_wrong_settings_are_told_and_what_was_not_looked_at(project: Project) -> None:
     project.write("shop.py", GOOD)
     outcome = project.call("check", "shop", "--server.port", "x", "--server.prt", "1")
@@ -147,8 +169,18 @@ def test_wrong_settings_are_told_and_what_was_not_looked_at(project: Project) ->
     assert parts(outcome.out)["settings"] == "wrong; routes and dependencies were not looked at"
 
 
+BROKEN_CHECK = """
+
+    def broken() -> None:
+        raise OSError("no disk")
+
+
+    app.check("disk", broken)
+"""
+
+
 def test_a_check_that_fails_is_a_problem(project: Project) -> None:
-    project.write("shop.py", GOOD + '\n\n    def broken() -> None:\n        raise OSError("no disk")\n\n\n    app.check("disk", broken)\n')  # fmt: skip
+    project.write("shop.py", GOOD + BROKEN_CHECK)
     outcome = project.call("check", "shop")
     assert outcome.code == 1
     assert outcome.errors == ["check disk: OSError: no disk"]

@@ -36,7 +36,6 @@ class Outer(Struct, frozen=True, kw_only=True):
     renamed: bool = field(default=True, name="other")
 
 
-
 def test_words_come_from_the_annotation_or_the_docstring() -> None:
     docs = {one.name: one.doc for one in fields_of(Outer)}
     assert docs == {
@@ -102,7 +101,13 @@ def test_the_parts_of_an_annotation() -> None:
 
 @pytest.mark.parametrize(
     ("annotation", "found"),
-    [(Inner, Inner), (Inner | None, Inner), (list[Inner], None), (dict[str, Inner], None), (Inner | int, None)],
+    [
+        (Inner, Inner),
+        (Inner | None, Inner),
+        (list[Inner], None),
+        (dict[str, Inner], None),
+        (Inner | int, None),
+    ],
 )
 def test_a_field_that_can_only_hold_one_struct(annotation: object, found: object) -> None:
     assert only_struct(annotation) is found

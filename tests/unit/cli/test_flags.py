@@ -70,13 +70,11 @@ def test_nothing_typed_is_nothing_set() -> None:
         (["--mode", "slow"], "web.mode", "slow", "slow"),
         (["--folder", "/x"], "web.folder", "/x", Path("/x")),
         (["--hosts", '{"a": 1}'], "web.hosts", '{"a": 1}', {"a": 1}),
-        (["--set", "web.max-size=4"], "web.max_size", "4", 4),
+        (["--set", "web.max_size=4"], "web.max_size", "4", 4),
         (["--set", "web.host=a=b"], "web.host", "a=b", "a=b"),
     ],
 )
-def test_what_is_typed_arrives_as_its_value(
-    arguments: list[str], key: str, text: str, value: object
-) -> None:
+def test_what_is_typed_arrives_as_its_value(arguments: list[str], key: str, text: str, value: object) -> None:
     flags = read(*arguments)
     assert flags == {key: text}
     found: Any = load({"web": Section}, environ={}, flags=flags).section("web")
@@ -92,12 +90,17 @@ def test_what_is_typed_arrives_as_its_value(
         (["--set", "=x"], "--set =x: expected section.key=value"),
         (["--host", "a", "--set", "web.host=b"], "web.host is set twice: to a and to b"),
         (["--set", "web.host=a", "--set", "web.host=b"], "web.host is set twice: to a and to b"),
+        (["--max-size", "1", "--set", "web.max-size=2"], "web.max-size is set twice: to 1 and to 2"),
     ],
 )
 def test_what_cannot_be_an_assignment_is_refused(arguments: list[str], problem: str) -> None:
     with pytest.raises(click.UsageError, match="Error") as caught:
         read(*arguments)
     assert problem in str(caught.value)
+
+
+def test_the_keys_of_a_table_keep_their_dashes() -> None:
+    assert read("--set", "web.hosts.a-b=1") == {"web.hosts.a-b": "1"}
 
 
 def test_help_tells_words_default_and_limits() -> None:

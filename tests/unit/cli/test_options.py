@@ -64,7 +64,7 @@ def test_a_setting_is_set_in_any_of_its_spellings(project: Project, arguments: l
 
 def test_a_short_form_without_a_value_is_refused(project: Project) -> None:
     project.write("shop.py", SHOP)
-    with pytest.raises(click.UsageError, match="option --shop.name needs a value"):
+    with pytest.raises(click.UsageError, match=r"option --shop\.name needs a value"):
         targets(project, "shop", "--shop.name")
 
 

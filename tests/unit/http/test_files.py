@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from framework.errors import HTTPError
+from framework.http import openfile
 from framework.http.conditions import Conditions
 from framework.http.files import (
     Delivery,
@@ -139,14 +140,14 @@ def _always_changed() -> Response:
 async def test_the_loop_waits_for_no_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.truncate(path, 3 * CHUNK)
     threads: set[int] = set()
-    for name in ("open", "fstat", "stat", "read"):
-        real: Callable[..., Any] = getattr(os, name)
+    for module, name in ((os, "open"), (os, "fstat"), (os, "stat"), (openfile, "_read_at")):
+        real: Callable[..., Any] = getattr(module, name)
 
         def watched(*args: Any, real: Callable[..., Any] = real, **kwargs: Any) -> Any:
             threads.add(threading.get_ident())
             return real(*args, **kwargs)
 
-        monkeypatch.setattr(os, name, watched)
+        monkeypatch.setattr(module, name, watched)
     response = await FileResponse.open(fake_request(), path)
     assert isinstance(response, FileResponse)
     pieces = [piece async for piece in response.content]
@@ -164,18 +165,18 @@ async def test_a_read_that_is_cancelled_closes_the_file_when_it_is_over(
     await anext(pieces)
     loop = asyncio.get_running_loop()
     reading, go_on, over = asyncio.Event(), threading.Event(), asyncio.Event()
-    real_read, real_close = os.read, os.close
+    real_read, real_close = openfile._read_at, os.close
 
-    def slow(fd: int, size: int) -> bytes:
+    def slow(fd: int, size: int, position: int) -> bytes:
         loop.call_soon_threadsafe(reading.set)
         go_on.wait(10)
-        return real_read(fd, size)
+        return real_read(fd, size, position)
 
     def close(fd: int) -> None:
         real_close(fd)
         loop.call_soon_threadsafe(over.set)
 
-    monkeypatch.setattr(os, "read", slow)
+    monkeypatch.setattr(openfile, "_read_at", slow)
     waiting = asyncio.ensure_future(anext(pieces))
     await reading.wait()
     monkeypatch.setattr(os, "close", close)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from framework.errors import HTTPError
+from framework.http import openfile
 from framework.http.openfile import FileChanged, OpenFile, open_file, refusal
 from framework.http.ranges import ByteRange
 
@@ -46,6 +47,13 @@ def test_reads_pieces_in_order_and_in_portions(path: Path, limit: int) -> None:
         read.append(file.read(pieces, limit))
     assert b"".join(read) == b"<<" + CONTENT[10:200] + b"--" + CONTENT[:3] + b">>"
     assert all(len(piece) <= max(limit, 2) + 1 for piece in read)
+    file.close()
+
+
+def test_the_way_of_platforms_without_pread(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openfile, "_read_at", openfile._seek_and_read)
+    file = open_file(path)
+    assert file.read(deque([ByteRange(500, 600), ByteRange(0, 3)])) == CONTENT[500:600] + CONTENT[:3]
     file.close()
 
 
@@ -93,14 +101,14 @@ def test_closing_during_a_read_closes_after_it(path: Path, monkeypatch: pytest.M
     file = open_file(path)
     descriptor = descriptor_of(file)
     reading, go_on = threading.Event(), threading.Event()
-    real = os.read
+    real = openfile._read_at
 
-    def slow(fd: int, size: int) -> bytes:
+    def slow(fd: int, size: int, position: int) -> bytes:
         reading.set()
         go_on.wait(10)
-        return real(fd, size)
+        return real(fd, size, position)
 
-    monkeypatch.setattr(os, "read", slow)
+    monkeypatch.setattr(openfile, "_read_at", slow)
     read: list[bytes] = []
     thread = threading.Thread(target=lambda: read.append(file.read(deque([ByteRange(0, 1024)]))))
     thread.start()

@@ -12,7 +12,7 @@ import pytest
 from backports import zstd
 
 from framework.errors import SetupError
-from framework.middleware.codings import Coding, choose_coding, load_codings, parse_accept_encoding
+from framework.middleware.codings import Coding, load_codings
 
 TEXT = b"the quick brown fox jumps over the lazy dog. " * 200
 NAMES = ("zstd", "br", "gzip")
@@ -86,52 +86,3 @@ def test_a_missing_package_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [coding.name for coding in found] == ["gzip"]
     assert missing["br"] == "brotli is not installed (extra: framework[compression])"
     assert missing["zstd"] == "backports.zstd is not installed (extra: framework[compression])"
-
-
-@pytest.mark.parametrize(
-    ("field", "weights"),
-    [
-        ("gzip, br;q=0.5", {"gzip": 1.0, "br": 0.5}),
-        ("GZIP ;\tQ=0.25", {"gzip": 0.25}),
-        ("x-gzip", {"gzip": 1.0}),
-        ("gzip;q=0, gzip;q=1", {"gzip": 0.0}),
-        ("*;q=0.001, identity;q=0.000", {"*": 0.001, "identity": 0.0}),
-        ("", {}),
-        (", ,", {}),
-        ("gzip;q=1.001, br;q=2, zstd;q=.5, a;q=0.1234, b;q=-1, c;q=, d;q=1e-1, e;level=9, f;q=0.5;a=b", {}),
-        ("gz ip, br", {"br": 1.0}),
-    ],
-)
-def test_accept_encoding_is_read_by_its_grammar(field: str, weights: dict[str, float]) -> None:
-    assert parse_accept_encoding(field) == weights
-
-
-def test_only_so_many_elements_are_read() -> None:
-    assert parse_accept_encoding("a," * 100 + "gzip") == {"a": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("field", "chosen", "refused"),
-    [
-        ("gzip, deflate, br, zstd", "zstd", False),
-        ("gzip, br;q=0.9", "gzip", False),
-        ("*", "zstd", False),
-        ("*;q=0.1, zstd;q=0", "br", False),
-        ("identity", None, False),
-        ("", None, False),
-        ("deflate", None, False),
-        ("gzip;q=0", None, False),
-        ("gzip;q=0.5, identity", None, False),
-        ("gzip;q=0.5, identity;q=0.5", "gzip", False),
-        ("gzip;q=0.5, *;q=0.8, br;q=0.2, zstd;q=0.2", None, False),
-        ("identity;q=0", None, True),
-        ("identity;q=0, br", "br", True),
-        ("*;q=0", None, True),
-        ("*;q=0, gzip", "gzip", True),
-        ("*;q=0, identity", None, False),
-    ],
-)
-def test_the_client_chooses(field: str, chosen: str | None, refused: bool) -> None:
-    codings, _ = load_codings(NAMES)
-    best, plain_refused = choose_coding(parse_accept_encoding(field), codings)
-    assert (best and best.name, plain_refused) == (chosen, refused)

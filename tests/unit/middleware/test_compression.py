@@ -6,14 +6,17 @@ import asyncio
 import threading
 import zlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import brotli
 import pytest
 from backports import zstd
 
-from framework import App, Phase, Response, StreamingResponse
+from framework import App, Handler, Phase, Request, Response, StreamingResponse
 from framework.errors import SetupError
+from framework.http.files import FileResponse
+from framework.http.sse import EventStream
 from framework.middleware.compression import Compression
 from tests.support.client import Answer, serving
 
@@ -374,3 +377,92 @@ def test_it_says_what_it_offers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def pieces(text: str) -> AsyncIterator[str]:
     yield text
+
+
+@pytest.mark.parametrize(
+    ("accept", "coding"),
+    [
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, br;q=0.9", "gzip"),
+        ("x-gzip", "gzip"),
+        ("*", "zstd"),
+        ("*;q=0.5, zstd;q=0", "br"),
+        ("gzip;q=0.5, identity", None),
+        ("deflate, compress", None),
+        ("", None),
+        ("gzip;q=nonsense", None),
+    ],
+)
+async def test_the_client_chooses(accept: str, coding: str | None) -> None:
+    assert (await ask(page(), accept)).headers.get("content-encoding") == coding
+
+
+async def test_files_are_coded_whole_and_parts_of_them_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(TEXT.encode() * 300)
+    app = App()
+    app.use(Compression(), Phase.CONTENT)
+
+    @app.get("/")
+    async def file(request: Request) -> Response:
+        return await FileResponse.open(request, path, etag='"v1"')
+
+    async with serving(app) as client:
+        answer = await client.get("/", {"accept-encoding": "gzip"})
+        assert DECODE["gzip"](answer.body) == path.read_bytes()
+        assert (answer.headers["etag"], "accept-ranges" in answer.headers) == ('W/"v1"', False)
+        head = await client.request("HEAD", "/", headers={"accept-encoding": "gzip"})
+        assert head.headers["etag"] == 'W/"v1"'
+        assert "content-length" not in head.headers
+        part = await client.get("/", {"accept-encoding": "gzip", "range": "bytes=0-9"})
+        assert (part.status, part.body, part.headers["etag"]) == (206, path.read_bytes()[:10], '"v1"')
+        beyond = await client.get("/", {"accept-encoding": "gzip", "range": "bytes=999999999-"})
+        assert (beyond.status, "content-encoding" in beyond.headers) == (416, False)
+        again = await client.get("/", {"accept-encoding": "gzip", "if-none-match": 'W/"v1"'})
+        assert (again.status, again.headers["etag"]) == (304, 'W/"v1"')
+
+
+async def test_a_stream_keeps_what_else_it_can_do() -> None:
+    """The server ends a stream of events at shutdown by its ``drain``."""
+    handed: list[Response] = []
+
+    def keeping(handler: Handler) -> Handler:
+        async def kept(request: Request) -> Response:
+            response = await handler(request)
+            handed.append(response)
+            return response
+
+        return kept
+
+    app = answering(lambda: EventStream(pieces("x")), Compression(events=True))
+    app.use(keeping, Phase.POLICY)
+    async with serving(app) as client:
+        answer = await client.get("/", {"accept-encoding": "gzip"})
+    assert b"data: x\n\n" in DECODE["gzip"](answer.body)
+    assert isinstance(handed[0], EventStream)
+
+
+class Bare:
+    """A body that has nothing to close."""
+
+    def __init__(self) -> None:
+        self.left = [b"x" * 2000]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.left:
+            raise StopAsyncIteration
+        return self.left.pop()
+
+
+async def test_a_body_without_close_will_do() -> None:
+    answer = await ask(lambda: StreamingResponse(Bare(), media_type="text/plain"))
+    assert DECODE["gzip"](answer.body) == b"x" * 2000
+
+
+async def test_a_304_without_a_strong_tag_stays() -> None:
+    for fields in ({}, {"etag": 'W/"a"'}):
+        answer = await ask(lambda fields=fields: Response(status=304, headers=fields))  # type: ignore[misc]
+        assert (answer.status, answer.headers.get("etag")) == (304, fields.get("etag"))

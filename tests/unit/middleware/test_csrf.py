@@ -116,7 +116,7 @@ async def test_an_older_browser_tells_its_origin(origin: str, host: str, passes:
 async def test_over_https_a_page_over_http_is_another_site() -> None:
     """Else whoever sits on the line could act (gorilla/csrf CVE-2025-24358)."""
     told = {"x-forwarded-proto": "https", "x-forwarded-host": "shop.example", "host": "internal"}
-    trusted = {"trusted_proxies": ("127.0.0.1",)}
+    trusted: dict[str, Any] = {"trusted_proxies": ("127.0.0.1",)}
     assert (await post(told | {"origin": "http://shop.example"}, **trusted)).status == 403
     assert (await post(told | {"origin": "https://shop.example"}, **trusted)).status == 200
     assert (await post(told | {"origin": "https://shop.example"})).status == 403

@@ -107,6 +107,12 @@ async def test_expired_sessions_make_room(clock: Clock) -> None:
     assert len(store) == 1
 
 
+async def test_a_session_without_a_future_is_not_kept(clock: Clock) -> None:
+    store = MemorySessionStore(clock=clock)
+    await store.set("a", {}, ttl=0, created=0.0)
+    assert len(store) == 0
+
+
 def test_a_store_holds_at_least_one() -> None:
     with pytest.raises(ValueError, match="at least one"):
         MemorySessionStore(0)

@@ -9,7 +9,7 @@ import pytest
 
 from framework import App, Request
 from framework.errors import SetupError
-from framework.middleware.sessions import Session, session
+from framework.middleware.sessions import session
 from tests.support.client import serving
 from tests.unit.middleware.session_app import NAME, Browser, Clock, app_with, signed, stored
 
@@ -223,17 +223,3 @@ async def test_a_route_without_sessions_says_so(caplog: pytest.LogCaptureFixture
 def test_a_wrong_configuration_is_refused(make: Any, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(SetupError, match=problem):
         make(**options)
-
-
-def test_a_session_is_a_dict_for_its_users() -> None:
-    one = Session({"a": b"1", "b": b"[2]"})
-    assert (one["a"], one.get("c"), "a" in one, 5 in one, len(one)) == (1, None, True, False, 2)
-    one["c"] = 3
-    del one["a"]
-    assert (list(one), one.pop("b"), dict(one)) == (["b", "c"], [2], {"c": 3})
-    assert repr(one) == "<Session c>"
-    with pytest.raises(KeyError):
-        _ = one["a"]
-    one["a"] = 1
-    assert one.changes() == {"b": None, "c": b"3"}
-    assert one.get_as("nothing", int, 5) == 5

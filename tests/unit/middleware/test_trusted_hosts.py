@@ -146,3 +146,14 @@ def test_every_fault_is_named_and_an_empty_list_is_one() -> None:
 def test_it_shows_its_hosts() -> None:
     assert repr(TrustedHosts(["A.example", "*.b.example"])) == "<TrustedHosts a.example, *.b.example>"
     assert TrustedHosts("a.example").allows("a.example")
+
+
+async def test_what_is_remembered_is_bounded() -> None:
+    app = app_with("*.example.com")
+    trusted = app.app_layers[0].middleware
+    assert isinstance(trusted, TrustedHosts)
+    async with serving(app) as client:
+        for number in range(300):
+            assert (await client.get("/", {"host": f"a{number}.example.com"})).status == 200
+        assert (await client.get("/", {"host": "a1.example.com"})).status == 200
+    assert len(trusted._allowed) == 256

@@ -95,7 +95,17 @@ def test_a_str_is_not_empty() -> None:
 
 @pytest.mark.parametrize(
     "rest",
-    ["a%2Fb/c", "..%2F..%2Fetc", "%2Fetc%2Fpasswd", "a%2F..%2Fb", "a%2F%2Fb", "a/%2Fb", "%2F", "a%2F.", "x/..%2F"],
+    [
+        "a%2Fb/c",
+        "..%2F..%2Fetc",
+        "%2Fetc%2Fpasswd",
+        "a%2F..%2Fb",
+        "a%2F%2Fb",
+        "a/%2Fb",
+        "%2F",
+        "a%2F.",
+        "x/..%2F",
+    ],
 )
 def test_an_encoded_slash_makes_no_other_path_of_a_catch_all(rest: str) -> None:
     assert not accepts(PATH, rest)

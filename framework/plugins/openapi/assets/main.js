@@ -58,7 +58,7 @@ function credentials(model) {
   return h("details", { class: "credentials" }, h("summary", null, "Credentials"), h("form", { onsubmit: (event) => event.preventDefault() }, fields.map(([name, scheme]) => {
     const kind = scheme.scheme?.toLowerCase() === "basic" ? "user:password" : scheme.in ? `${scheme.name} (${scheme.in})` : "token";
     const input = h("input", { type: "password", id: `credential-${name}`, autocomplete: "off", placeholder: schemes.length ? kind : "Bearer …",
-      disabled: scheme.in === "cookie", oninput: () => { settings.credentials[name] = input.value; } });
+      disabled: scheme.in === "cookie", oninput: () => { settings.credentials[schemes.length ? name : ""] = input.value; } });
     return h("div", { class: "row" }, h("label", { for: input.id }, h("code", { class: "name" }, name)),
       h("div", { class: "about" }, markdown(scheme.description), scheme.in === "cookie" && "The browser sends its own cookies."), input);
   })));
@@ -105,7 +105,7 @@ function setMenu(menu, open) {
 
 /** Opens the operation that the address names. */
 function follow() {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = document.getElementById(location.hash.slice(1));
   mark();
   if (!target?.matches(".operation")) return;
   target.open = true;

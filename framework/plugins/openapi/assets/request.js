@@ -25,7 +25,7 @@ export function build(model, operation, { server, values, body, fields, mediaTyp
 }
 
 function authorize(model, operation, credentials, headers, query) {
-  if (credentials.Authorization) headers.set("authorization", credentials.Authorization);
+  if (credentials[""]) headers.set("authorization", credentials[""]); // where the document names no scheme
   for (const name of new Set(operation.security.flatMap(Object.keys))) {
     const scheme = model.schemes[name] ?? {};
     const value = credentials[name];

@@ -9,7 +9,7 @@ import enum
 import inspect
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from typing import Any, Union
+from typing import Any
 
 import pytest
 from msgspec import Struct
@@ -94,7 +94,7 @@ def test_values_are_json(result: Any, body: bytes, is_annotated: bool) -> None:
     assert made(result, status=201)[0] == 201
 
 
-@pytest.mark.parametrize("annotation", [NOTHING, str, Any, Item, Union[str, None]])
+@pytest.mark.parametrize("annotation", [NOTHING, str, Any, Item, str | None])
 @pytest.mark.parametrize("result", ["yes", Word.YES, Text("yes")])
 def test_str_is_text(result: str, annotation: Any) -> None:
     assert made(result, annotation) == (200, "text/plain; charset=utf-8", b"yes")
@@ -169,7 +169,7 @@ def test_a_struct_with_what_json_cannot_hold() -> None:
     class Holder(Struct):
         inner: Any
 
-    with pytest.raises(LocalProtocolError, match="returned a .*Holder, which makes no response"):
+    with pytest.raises(LocalProtocolError, match=r"returned a .*Holder, which makes no response"):
         response_maker(Holder, 200)(Holder(object()))
 
 

@@ -152,9 +152,9 @@ def test_members_are_called_as_on_the_wire() -> None:
 
 
 def test_what_nothing_decodes_is_found_wherever_it_is() -> None:
-    assert shape_of(Holder).opaque == ("Holder.inner[]{} is a Opaque",)
+    assert shape_of(Holder).opaque == ("Holder.inner[]{} is of type Opaque",)
     assert shape_of(list[Opaque]).opaque == (
-        "list[test_shapes.Opaque][] is a Opaque".replace("test_shapes", __name__),
+        "list[test_shapes.Opaque][] is of type Opaque".replace("test_shapes", __name__),
     )
 
 

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import pytest
 from msgspec import Meta, Struct
 
-from framework import App, Response, StreamingResponse
-from framework.app.answers import Answer
+from framework import Answer, App, Query, Response, StreamingResponse
 from framework.errors import SetupError
+from framework.http.jsonlines import JsonLines
+from framework.http.sse import EventStream
 
 from .describing import describe, operation
 
@@ -124,6 +125,11 @@ def test_results_of_several_media_types() -> None:
     assert list(only(Plain | str | bytes)) == ["application/json", "application/octet-stream", "text/plain"]
 
 
+def test_streams_that_are_classes_of_their_own() -> None:
+    assert only(EventStream) == {"text/event-stream": {"schema": {"type": "string"}}}
+    assert only(JsonLines) == {"application/jsonl": {"schema": {"type": "string"}}}
+
+
 def test_returns_tells_the_type_of_a_response() -> None:
     found = result(Response, returns=Page[Plain], status=201)
     assert found["201"]["content"]["application/json"]["schema"] == {
@@ -176,7 +182,15 @@ def test_only_true_refusals_are_listed() -> None:
     app = App()
 
     @app.get("/free/{slug}")
-    async def free(slug: str, word: str = "", agent: str | None = None) -> None: ...
+    async def free(
+        slug: str,
+        word: str = "",
+        agent: Annotated[str | None, Meta(description="who asks")] = None,
+        other: Annotated[Any, Query] = None,
+    ) -> None: ...
+
+    @app.get("/short")
+    async def short(word: Annotated[str, Meta(max_length=5)] = "") -> None: ...
 
     @app.get("/typed/{id:int}")
     async def typed(id: int) -> None: ...
@@ -187,6 +201,7 @@ def test_only_true_refusals_are_listed() -> None:
     paths = describe(app)["paths"]
     assert {path: list(item["get"]["responses"]) for path, item in paths.items()} == {
         "/free/{slug}": ["204"],
+        "/short": ["204", "422"],
         "/typed/{id}": ["204", "404"],
         "/checked": ["204", "422"],
     }
