@@ -17,6 +17,7 @@ from framework.net.listener import bind
 from framework.net.loop import run as run_loop
 from framework.net.server import Server
 from framework.net.settings import ServerSettings
+from framework.net.tls import TLS, renewing
 from framework.wire.leaves import TWIN
 
 __all__ = ["run", "serve"]
@@ -29,12 +30,18 @@ async def serve(runtime: Runtime, *, out: TextIO | None = None) -> None:
         out: where the URLs are said; standard error when not given.
 
     Raises:
-        SetupError: an address that cannot be had; said before anything else is opened.
+        SetupError: an address that cannot be had, a broken certificate, several workers; said before anything
+            else is opened.
     """
     settings = runtime.server_settings
+    if settings.workers > 1:
+        raise SetupError(
+            "server.workers: this serves from one process; `framework run` and serve_many start more"
+        )
+    tls = TLS.of(settings)
     with _listening(settings) as sockets:
-        async with runtime.running():
-            server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready)
+        async with runtime.running(), renewing(tls):
+            server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready, tls=tls)
             await server.start()
             for url in server.urls:
                 (out or sys.stderr).write(f"serving {url}  (HTTP leaves: {TWIN})\n")

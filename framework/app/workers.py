@@ -17,7 +17,8 @@ import msgspec
 from framework.app.application import App
 from framework.app.record import all_apps
 from framework.app.runtime import Runtime
-from framework.errors import SetupError
+from framework.app.settings import Settings
+from framework.errors import ConfigError, SetupError
 from framework.net.brain import Brain, Hands, Rules
 from framework.net.crew import Job
 from framework.net.fleet import Fleet
@@ -30,14 +31,14 @@ from framework.net.systemd import Notifier, inherited_sockets
 from framework.net.takeover import Predecessor
 from framework.net.tls import TLS
 
-__all__ = ["load_app", "rules_of", "serve_many"]
+__all__ = ["load_app", "rules_of", "serve_many", "with_origins"]
 
 _ENTRY = "framework.app.workers:load_app"
 
 
 def serve_many(
     target: str | Callable[[], App],
-    settings: ServerSettings,
+    settings: Settings | ServerSettings,
     *,
     workers: int | None = None,
     files: Sequence[Path] = (),
@@ -58,7 +59,7 @@ def serve_many(
 
     Args:
         target: ``module:app``, ``module:factory``, or a function that can be imported by its name.
-        settings: section ``[server]``.
+        settings: those of the app, whose section ``[server]`` is meant, or that section alone.
         workers: how many; as ``settings`` says when not given.
         files: as for ``App.build`` in each worker, like ``environ``, ``flags`` and ``overrides`` (plain data).
         debug: turns development mode on in the app and in all that is mounted in it.
@@ -68,15 +69,60 @@ def serve_many(
         log: what happens to the workers; standard error when nothing else is set up.
 
     Raises:
-        SetupError: an address that cannot be had, a broken certificate, sockets that are none.
+        SetupError: an address that cannot be had, a broken certificate, sockets that are none. It names the keys,
+            and where they were set if all settings are given.
     """
+    server = settings if isinstance(settings, ServerSettings) else settings.section(ServerSettings)
+    try:
+        return _serve_many(
+            target,
+            server,
+            server.workers if workers is None else workers,
+            {"files": files, "environ": environ, "flags": flags, "overrides": overrides, "debug": debug},
+            reload=reload,
+            rules=rules,
+            on_serving=on_serving,
+            log=log or logging.getLogger("framework.supervisor"),
+        )
+    except SetupError as error:
+        if isinstance(settings, ServerSettings):
+            raise
+        raise SetupError(with_origins(error.problems, settings)) from error
+
+
+def with_origins(problems: Sequence[str], settings: Settings) -> list[str]:
+    """Adds to problems that begin with the key of a setting where it was set."""
+    return [f"{problem}{_origin(problem.partition(': ')[0], settings)}" for problem in problems]
+
+
+def _origin(key: str, settings: Settings) -> str:
+    try:
+        origin = settings.origin(key)
+    except ConfigError:
+        return ""
+    return "" if origin.kind == "default" else f" ({origin})"
+
+
+def _serve_many(
+    target: str | Callable[[], App],
+    settings: ServerSettings,
+    count: int,
+    build: Mapping[str, Any],
+    *,
+    reload: Sequence[Path],
+    rules: Rules | None,
+    on_serving: Callable[[Sequence[str]], None] | None,
+    log: logging.Logger,
+) -> int:
     if sys.platform == "win32":
         raise SetupError("server.workers: several workers need a POSIX system")
-    count = 1 if reload else workers or settings.workers
-    log = log or logging.getLogger("framework.supervisor")
+    if reload:
+        count = 1
     with ExitStack() as stack:
         _let_hear(log, stack)
         secure = TLS.of(settings) is not None
+        job = _job(_name_of(target), build, settings, count, developing=bool(reload))
+        watcher = Watcher(reload) if reload else None
         notifier = Notifier.from_environment()
         predecessor = Predecessor.from_environment()
         given = inherited_sockets()
@@ -85,17 +131,9 @@ def serve_many(
             stack.callback(sock.close)
         shares = share_out(sockets, count)
         urls = list(dict.fromkeys(describe(sock, secure=secure) for sock in sockets))
-        watcher = Watcher(reload) if reload else None
-        told: dict[str, object] = {**(overrides or {}), "server.workers": count}
-        if reload:
-            told["server.idle_grace"] = 0.0  # or a kept connection would bring one more request to old code
-        arguments = _arguments(_name_of(target), files, environ, flags, told, debug=debug)
-        job = Job(
-            entry=_ENTRY,
-            arguments=arguments,
-            label=arguments["target"],
-            beat_interval=min(1.0, settings.worker_timeout / 4 or 1.0),
-        )
+        if watcher is not None:
+            stack.callback(watcher.close)
+            watcher.start()
         supervisor = Supervisor(
             job,
             sockets,
@@ -108,12 +146,9 @@ def serve_many(
             changes=watcher.socket if watcher is not None else None,
             on_serving=None if on_serving is None else partial(on_serving, urls),
         )
-        if watcher is not None:
-            stack.callback(watcher.close)
-            watcher.start()
         code = supervisor.run()
-        if not given and not supervisor.handed_over:
-            _remove_socket_file(settings.unix_socket)
+        if settings.unix_socket is not None and not given and not supervisor.handed_over:
+            Path(settings.unix_socket).unlink(missing_ok=True)
         return code
 
 
@@ -155,7 +190,7 @@ def load_app(
         if not hasattr(found, name):
             raise SetupError(f"no {name} in {module}, looked for as {target}")
         found = getattr(found, name)
-    if not isinstance(found, App):
+    if not isinstance(found, App) and callable(found):
         found = found()
     if not isinstance(found, App):
         raise SetupError(f"{target} is neither an App nor a function that returns one")
@@ -167,24 +202,26 @@ def load_app(
     )
 
 
-def _arguments(
-    target: str,
-    files: Sequence[Path],
-    environ: Mapping[str, str] | None,
-    flags: Mapping[str, str] | None,
-    overrides: Mapping[str, object],
-    *,
-    debug: bool,
-) -> dict[str, Any]:
-    """What ``load_app`` is called with: plain data. The number of workers is told as the setting it is."""
-    return {
-        "target": target,
-        "files": [str(file) for file in files],
-        "environ": None if environ is None else dict(environ),
-        "flags": dict(flags or {}),
-        "overrides": msgspec.to_builtins(overrides),
-        "debug": debug,
-    }
+def _job(
+    target: str, build: Mapping[str, Any], settings: ServerSettings, count: int, *, developing: bool
+) -> Job:
+    """What each worker does: ``load_app`` with plain data. The number of workers is told as the setting it is."""
+    overrides: dict[str, object] = {**(build["overrides"] or {}), "server.workers": count}
+    if developing:
+        overrides["server.idle_grace"] = 0.0  # or a kept connection would bring one more request to old code
+    return Job(
+        entry=_ENTRY,
+        arguments={
+            "target": target,
+            "files": [str(file) for file in build["files"]],
+            "environ": None if build["environ"] is None else dict(build["environ"]),
+            "flags": dict(build["flags"] or {}),
+            "overrides": msgspec.to_builtins(overrides),
+            "debug": build["debug"],
+        },
+        label=target,
+        beat_interval=min(1.0, settings.worker_timeout / 4 or 1.0),
+    )
 
 
 def _name_of(target: str | Callable[[], App]) -> str:
@@ -219,8 +256,3 @@ def _let_hear(log: logging.Logger, stack: ExitStack) -> None:
     log.setLevel(logging.INFO)
     stack.callback(log.setLevel, level)
     stack.callback(log.removeHandler, handler)
-
-
-def _remove_socket_file(path: str | None) -> None:
-    if path is not None:
-        Path(path).unlink(missing_ok=True)

@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import click
 
-from framework.app.record import all_apps
+from framework.app.record import AppRecord, all_apps
 from framework.app.runtime import Runtime
 from framework.cli.blocking import blocking_calls
-from framework.cli.failure import PROBLEMS, Failure
+from framework.cli.failure import PROBLEMS, Failure, user_traceback
 from framework.cli.options import AppCommand, Target, app_options, target_of
 from framework.cli.paper import say, styled
 from framework.cli.probes import Probe, run_probes
-from framework.cli.routes import handler_name
+from framework.cli.routes import name_of
 from framework.cli.version import facts
-from framework.errors import ConfigError, SetupError
+from framework.errors import ConfigError, DeadlineExceeded, SetupError
 from framework.net.loop import run as run_loop
 
 __all__ = ["command"]
@@ -26,11 +26,12 @@ _PARTS = ["blocking", "plugins"]
 
 
 class Finding(NamedTuple):
-    """A line of the report, and what is wrong there."""
+    """A line of the report, what is wrong there, and the traceback of what the user's code raised."""
 
     part: str
     text: str
     problems: Sequence[str] = ()
+    detail: str = ""
 
 
 @click.command("check", cls=AppCommand)
@@ -62,31 +63,34 @@ def command(
     """
     target = target_of(app, config, set_)
     problems: list[str] = []
+    details: list[str] = []
     for finding in _findings(target, skip, timeout):
         mark = styled(finding.part.ljust(12), dim=True)
         say(f"{mark}  {finding.text}")
         problems += finding.problems
+        details += [finding.detail] if finding.detail else []
     if problems:
-        raise Failure(problems, code=PROBLEMS)
+        raise Failure(problems, code=PROBLEMS, detail="\n".join(details))
     say(styled("nothing wrong was found", fg="green"))
 
 
 def _findings(target: Target, skip: Sequence[str], timeout: float) -> Iterator[Finding]:
     yield from _versions()
+    runtime: Runtime | None = None
     try:
         runtime = target.build()
     except Failure as failure:
+        where, what = "app", "does not build"
         if isinstance(failure.__cause__, ConfigError):
-            yield Finding("settings", "wrong; routes and dependencies were not looked at")
-        else:
-            yield Finding("app", "does not build")
-        raise Failure(failure.problems, code=PROBLEMS, detail=failure.detail) from failure
-    yield from _settings(runtime)
-    yield Finding("routes", f"{len(runtime.routes)}; none claimed twice, none out of reach")
-    yield Finding("dependencies", "none missing, none circular, none captured by a wider scope")
+            where, what = "settings", "wrong; routes and dependencies were not looked at"
+        yield Finding(where, what, failure.problems, failure.detail)
+    else:
+        yield from _settings(runtime)
+        yield Finding("routes", f"{len(runtime.routes)}; none claimed twice, none out of reach")
+        yield Finding("dependencies", "none missing, none circular, none captured by a wider scope")
     if "blocking" not in skip:
-        yield _blocking(runtime)
-    if "plugins" not in skip:
+        yield _blocking(target.app)
+    if "plugins" not in skip and runtime is not None:
         yield from _plugins(target, runtime, timeout)
 
 
@@ -107,29 +111,30 @@ def _settings(runtime: Runtime) -> Iterator[Finding]:
         yield Finding("", f"{row.key}  from {row.origin}")
 
 
-def _blocking(runtime: Runtime) -> Finding:
-    seen: set[int] = set()
-    problems: list[str] = []
-    for route in runtime.routes:
-        handler = route.record.handler
-        if id(handler) in seen or route.record.options.get("threaded", False):
-            continue
-        seen.add(id(handler))
-        problems += [
-            f"{handler_name(route)} seems to block the event loop: it calls {suspect.call} ({suspect.file}:"
-            f"{suspect.line}); use {suspect.instead}"
-            for suspect in blocking_calls(handler)
-        ]
-    found = (
-        f"{len(problems)} calls seem to block" if problems else "no call known to block, as far as one sees"
-    )
-    return Finding("handlers", f"{len(seen)} run on the event loop; {found}", problems)
+def _blocking(app: AppRecord) -> Finding:
+    """Looks at the handlers of the routes that are recorded; where nothing was built, those of plugins are not."""
+    handlers = {
+        id(record.handler): record.handler
+        for _, each in all_apps(app)
+        for record in (*each.records, *each.derived.records)
+        if not record.options.get("threaded", False)
+    }
+    problems = [
+        f"{name_of(handler)} seems to block the event loop: it calls {suspect.call} "
+        f"({suspect.file}:{suspect.line}); use {suspect.instead}"
+        for handler in handlers.values()
+        for suspect in blocking_calls(handler)
+    ]
+    found = "no call known to block, as far as one sees"
+    if problems:
+        found = f"{len(problems)} call{'' if len(problems) == 1 else 's'} that seem to block"
+    return Finding("handlers", f"{len(handlers)} run on the event loop; {found}", problems)
 
 
 def _plugins(target: Target, runtime: Runtime, timeout: float) -> Iterator[Finding]:
     apps = {id(each): (prefix, each) for prefix, each in reversed(list(all_apps(target.app)))}
     probes = [
-        Probe(f"{prefix} {name}".strip(), function, each.container)
+        Probe(f"{prefix}:{name}" if prefix else name, function, each.container)
         for prefix, each in apps.values()
         for name, function in each.checks.items()
     ]
@@ -141,12 +146,8 @@ def _plugins(target: Target, runtime: Runtime, timeout: float) -> Iterator[Findi
     except SetupError as error:
         yield Finding("checks", "the app did not start", error.problems)
     except Exception as error:
-        why = (
-            f"not within {timeout:g} s"
-            if isinstance(error, TimeoutError)
-            else f"{type(error).__name__}: {error}"
-        )
-        yield Finding("checks", "the app did not start", [f"the app did not start: {why}"])
+        detail = "" if isinstance(error, DeadlineExceeded) else user_traceback(error)
+        yield Finding("checks", "the app did not start", [f"the app did not start: {error}"], detail)
     else:
         for one in verdicts:
             problems = [f"check {one.name}: {one.problem}"] if one.problem else []

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from framework.app.runtime import Runtime
 from framework.cli.injection import injected_parameters, injecting
 from framework.di import Container
-from framework.errors import SetupError
+from framework.errors import DeadlineExceeded, SetupError
 
 __all__ = ["Probe", "Verdict", "run_probes"]
 
@@ -41,14 +41,21 @@ async def run_probes(runtime: Runtime, probes: Sequence[Probe], timeout: float) 
         timeout: seconds that the start may take, and each probe.
 
     Raises:
-        TimeoutError: the start took longer.
+        DeadlineExceeded: the start took longer.
         Exception: whatever the start raised.
     """
+    verdicts: list[Verdict] = []
     async with AsyncExitStack() as stack:
-        async with asyncio.timeout(timeout):
-            await stack.enter_async_context(runtime.running())
-        return await asyncio.gather(*(_ask(probe, timeout) for probe in probes))
-    raise AssertionError
+        deadline = asyncio.timeout(timeout)
+        try:
+            async with deadline:
+                await stack.enter_async_context(runtime.running())
+        except TimeoutError:
+            if deadline.expired():
+                raise DeadlineExceeded("the start", timeout) from None
+            raise
+        verdicts += await asyncio.gather(*(_ask(probe, timeout) for probe in probes))
+    return verdicts
 
 
 async def _ask(probe: Probe, timeout: float) -> Verdict:

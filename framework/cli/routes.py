@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +13,7 @@ from framework.app.built import BuiltRoute
 from framework.cli.options import AppCommand, app_options, target_of
 from framework.cli.paper import say, table
 
-__all__ = ["command", "describe", "handler_name"]
+__all__ = ["command", "describe", "name_of"]
 
 
 @click.command("routes", cls=AppCommand)
@@ -38,7 +39,7 @@ def command(app: str, config: Sequence[Path], set_: Sequence[str], *, as_json: b
 def _row(route: BuiltRoute) -> Sequence[str]:
     layers = " > ".join(layer.name for layer in route.layers)
     host = "" if route.host is None else route.host.text
-    return ",".join(route.record.methods), route.pattern.text, host, handler_name(route), layers
+    return ",".join(route.record.methods), route.pattern.text, host, name_of(route.record.handler), layers
 
 
 def describe(route: BuiltRoute) -> dict[str, object]:
@@ -47,13 +48,13 @@ def describe(route: BuiltRoute) -> dict[str, object]:
         "methods": list(route.record.methods),
         "pattern": route.pattern.text,
         "host": None if route.host is None else route.host.text,
-        "handler": handler_name(route),
+        "handler": name_of(route.record.handler),
         "layers": [layer.name for layer in route.layers],
         "name": route.record.options.get("name"),
     }
 
 
-def handler_name(route: BuiltRoute) -> str:
-    """``module.function`` of a route's handler."""
-    handler = route.record.handler
-    return f"{handler.__module__}.{handler.__qualname__}"
+def name_of(handler: Callable[..., Any]) -> str:
+    """``module.function`` of a handler; an object that is called goes by its class."""
+    named: Any = handler if hasattr(handler, "__qualname__") else type(handler)
+    return f"{named.__module__}.{named.__qualname__}"

@@ -97,7 +97,8 @@ class ErrorMap:
                 failure.__context__ = error
             return self._unexpected(request, failure)
         if response.status >= 500:
-            _LOG.warning("%d for %s: %s (request %s)", response.status, _name(request), error, request.id)
+            what = response.status, _name(request), error, request.id
+            _LOG.warning("%d for %s: %s (request %s)", *what, extra={"request": request})
         return response
 
     def _renderer_of(self, error: BaseException) -> Renderer[Any] | None:
@@ -108,7 +109,8 @@ class ErrorMap:
         return None
 
     def _unexpected(self, request: Request, error: BaseException) -> Response:
-        _LOG.error("failed: %s (request %s)", _name(request), request.id, exc_info=error)
+        what = _name(request), request.id
+        _LOG.error("failed: %s (request %s)", *what, exc_info=error, extra={"request": request})
         if self.debug and "text/html" in (request.field("accept") or ""):
             try:
                 return _page(request, error)
@@ -156,7 +158,7 @@ def _http_error(request: Request, error: HTTPError) -> Response:
 
 def _protocol_error(request: Request, error: ProtocolError) -> Response:
     if error.status >= 500:  # ours: its text may tell of the inside
-        _LOG.error("failed: %s", _name(request), exc_info=error)
+        _LOG.error("failed: %s", _name(request), exc_info=error, extra={"request": request})
         return _problem(error.status, None, request_id=request.id)
     return _problem(error.status, error.reason)
 

@@ -143,7 +143,7 @@ class Server:
         if self._on_not_ready is not None:
             self._on_not_ready()
         await self._pause(settings.not_ready_timeout)
-        self._stop_accepting()
+        await self._stop_accepting()
         core.draining = True
         await self._let_in()
         await self._emptied(settings.idle_grace)
@@ -161,9 +161,23 @@ class Server:
             core.log.warning("cancelled %d background tasks that outlived the drain deadline", cancelled)
         await core.close()
 
-    def _stop_accepting(self) -> None:
-        for listener in self._listeners:
+    async def ignore(self, *listeners: asyncio.Server) -> None:
+        """Accepts no more on what ``listen`` returned, and closes its socket. What was accepted is served."""
+        loop = self.core.loop
+        if isinstance(loop, asyncio.SelectorEventLoop):
+            # asyncio drops a connection that it has accepted, but made no transport for, when its Server is closed.
+            for listener in listeners:
+                for sock in listener.sockets:
+                    loop.remove_reader(sock.fileno())
+            await _turns()
+        for listener in listeners:
             listener.close()
+
+    async def _stop_accepting(self) -> None:
+        await self.ignore(*self._listeners)
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
         for sock in self._sockets or ():
             name = sock.getsockname() if sock.family == socket.AF_UNIX and sock.fileno() >= 0 else None
             sock.close()
@@ -172,8 +186,7 @@ class Server:
 
     async def _let_in(self) -> None:
         """What the loop has accepted becomes a connection some turns later, after its handshake if there is one."""
-        for _ in range(3):
-            await asyncio.sleep(0)
+        await _turns()
         if self._tls is None:
             return
         handshakes, wait = self._tls.handshakes, 0.05
@@ -212,3 +225,9 @@ class Server:
             await asyncio.wait((event, force), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             force.cancel()
+
+
+async def _turns() -> None:
+    """As many turns of the loop as an accepted connection needs to get from one callback to the next."""
+    for _ in range(3):
+        await asyncio.sleep(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import ssl
@@ -245,7 +246,7 @@ def _build(settings: ServerSettings) -> _Table:
     problems = list(_contradictions(settings))
     pairs = [("server.tls_", "", settings.tls_certificate or "", settings.tls_key)]
     for name, files in settings.tls_hosts.items():
-        pairs.append((f'server.tls_hosts."{name}".', name, files.certificate, files.key))
+        pairs.append((f"{_host_key(name)}.", name, files.certificate, files.key))
     contexts: dict[str, ssl.SSLContext] = {}
     if not problems:
         for prefix, name, certificate, key in pairs:
@@ -281,7 +282,13 @@ def _contradictions(settings: ServerSettings) -> Iterator[str]:
             yield f"server.tls_client_ca: {settings.tls_client_ca}: {error.strerror}"
     for name in settings.tls_hosts:
         if not _is_host_name(name):
-            yield f'server.tls_hosts."{name}": is no host name, nor "*." and one'
+            yield f'{_host_key(name)}: is no host name, nor "*." and one'
+
+
+def _host_key(name: str) -> str:
+    """The setting's key as TOML has it."""
+    bare = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    return f"server.tls_hosts.{name if bare else json.dumps(name)}"
 
 
 def _is_host_name(name: str) -> bool:

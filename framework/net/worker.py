@@ -176,8 +176,9 @@ class Worker:
     async def _match(self, server: Server) -> None:
         """Accepts on the wanted sockets and on no others, through copies: closing one leaves the socket as it is."""
         while self._wanted != self._listeners.keys() and not server.core.draining:
-            for index in self._listeners.keys() - self._wanted:
-                self._listeners.pop(index).close()
+            await server.ignore(
+                *[self._listeners.pop(index) for index in self._listeners.keys() - self._wanted]
+            )
             for index in self._wanted - self._listeners.keys():
                 self._listeners[index] = await server.listen(self._sockets[index].dup())
 

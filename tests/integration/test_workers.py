@@ -45,6 +45,23 @@ async def test_reloads_under_load_lose_no_request(shop: Path) -> None:
         assert len(kept.bodies.keys() | opened.bodies.keys()) == 10, "two workers, four times two more"
 
 
+async def test_reloads_lose_no_request_on_plain_asyncio(shop: Path) -> None:
+    with (shop / "shop.py").open("a") as code:
+        code.write("\nsys.modules['uvloop'] = None\n@app.get('/loop')\nasync def loop() -> str:\n")
+        code.write("    return type(asyncio.get_running_loop()).__module__\n")
+    async with served("shop:app", shop) as server:
+        assert await fetch(server.port, "/loop") == (200, "asyncio.unix_events")
+        kept = Load(server.port, clients=4)
+        opened = Load(server.port, clients=4, per_connection=2)
+        async with kept, opened:
+            for _ in range(3):
+                server.signal(signal.SIGHUP)
+                await server.says("serving: ")
+                await kept.more(20)
+                await opened.more(20)
+        assert kept.failures + opened.failures == {}
+
+
 async def test_a_reload_brings_new_code(shop: Path) -> None:
     async with served("shop:app", shop) as server:
         code = shop / "shop.py"

@@ -25,12 +25,12 @@ _encoder: Final = msgspec.json.Encoder(enc_hook=plain)
 class Timestamps:
     """Times as RFC 3339 has them, in UTC. What is the same for a second, or a millisecond, is made once."""
 
-    __slots__ = ("_millis", "_prefix", "_second", "_text")
+    __slots__ = ("_last", "_prefix")
 
     def __init__(self) -> None:
-        self._second: int = -1
-        self._millis: int = -1
-        self._prefix = self._text = ""
+        # Pairs, replaced as a whole: threads may come at the same time.
+        self._prefix = (-1, "")
+        self._last = (-1, "")
 
     def now(self) -> str:
         """To the millisecond: ``2026-01-31T12:00:00.123Z``."""
@@ -39,15 +39,16 @@ class Timestamps:
     def of(self, seconds: float) -> str:
         """Of a time since the epoch."""
         millis = int(seconds * 1000)
-        if millis == self._millis:
-            return self._text
+        last, text = self._last
+        if last == millis:
+            return text
         second = millis // 1000
-        prefix = self._prefix
-        if second != self._second:
+        last, prefix = self._prefix
+        if last != second:
             prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._prefix, self._second = prefix, second
+            self._prefix = (second, prefix)
         text = f"{prefix}.{millis % 1000:03d}Z"
-        self._text, self._millis = text, millis
+        self._last = (millis, text)
         return text
 
 

@@ -586,26 +586,6 @@ class TestMounts:
             assert (await client.get("/fail")).status == 409
             assert (await client.get("/in/fail")).status == 500
 
-    def test_urls_use_the_converters_of_all_and_the_first_route_that_fits(self) -> None:
-        app, inner = App(), App()
-        app.converter(Slug())
-
-        @inner.get("/all")
-        @inner.get("/one/{name:slug}", name="one")
-        async def show(name: str = "") -> None: ...
-
-        inner.install(MailPlugin())
-        app.mount("/in", inner)
-        assert app.url(show) == "/in/all"
-        assert app.url(show, name="a-b") == "/in/one/a-b"
-        assert app.url("one", name="a-b") == "/in/one/a-b"
-        for wrong in ({"name": "A"}, {"other": 1}):
-            with pytest.raises(Exception, match=r"/in/one|name"):
-                app.url(show, **wrong)
-        built(app)
-        (send,) = [record.handler for record in inner.derived.records]
-        assert app.url(send) == "/in/mail/send"
-
 
 class TestPlugins:
     async def test_a_plugin_from_its_settings_to_its_end(self) -> None:

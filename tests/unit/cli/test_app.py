@@ -57,7 +57,8 @@ def test_settings_come_before_the_app(project: Project) -> None:
 
 def test_options_after_the_app_are_the_commands_own(project: Project) -> None:
     project.write("shop.py", SHOP)
-    outcome = project.call("app", "-s", "people.greeting=Salut", "shop:app", "people", "greet", "--people.greeting", "x")  # fmt: skip
+    words = ["people", "greet", "--people.greeting", "x"]
+    outcome = project.call("app", "-s", "people.greeting=Salut", "shop:app", *words)
     assert outcome.code == 2
     assert "'--people.greeting'" in outcome.errors[0]
 

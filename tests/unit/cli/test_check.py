@@ -92,7 +92,7 @@ def test_every_handler_that_seems_to_block_is_a_problem(project: Project) -> Non
         f"shop.slow seems to block the event loop: it calls time.sleep ({file}:11); use asyncio.sleep",
         f"shop.plain seems to block the event loop: it calls open ({file}:17); use threaded=True",
     ]
-    assert parts(outcome.out)["handlers"] == "2 run on the event loop; 2 calls seem to block"
+    assert parts(outcome.out)["handlers"] == "2 run on the event loop; 2 calls that seem to block"
     assert "nothing wrong" not in outcome.out
     assert project.call("check", "shop", "--skip", "blocking").code == 0
 
@@ -140,7 +140,9 @@ def test_what_does_not_build_is_told_with_all_its_problems(project: Project) -> 
 
 
 def test_a_plugin_that_raises_is_a_problem_with_its_traceback(project: Project) -> None:
-    project.write("shop.py", "from framework import App\n\ndef create_app() -> App:\n    app = App()\n" + BROKEN)
+    project.write(
+        "shop.py", "from framework import App\n\ndef create_app() -> App:\n    app = App()\n" + BROKEN
+    )
     outcome = project.call("check", "shop")
     assert outcome.code == 1
     assert outcome.errors == ["building shop:create_app failed"]
@@ -159,6 +161,13 @@ BROKEN = """
     app.install(Plugin())
     return app
 """
+
+
+def test_blocking_calls_are_told_beside_what_does_not_build(project: Project) -> None:
+    project.write("shop.py", BAD_GRAPH.replace('return ""', 'return open("file").read()', 1))
+    outcome = project.call("check", "shop")
+    assert len(outcome.errors) >= 2
+    assert "shop.one seems to block the event loop" in outcome.errors[-1]
 
 
 def test_wrong_settings_are_told_and_what_was_not_looked_at(project: Project) -> None:
@@ -191,7 +200,7 @@ def test_a_check_that_fails_is_a_problem(project: Project) -> None:
 @pytest.mark.parametrize(
     ("failure", "problem"),
     [
-        ('OSError("no database")', "the app did not start: OSError: no database"),
+        ('OSError("no database")', "the app did not start: no database"),
         ('SetupError("no database file")', "no database file"),
     ],
 )
@@ -240,7 +249,7 @@ def test_an_app_that_starts_too_slowly_is_a_problem(project: Project) -> None:
         """,
     )
     outcome = project.call("check", "shop", "--timeout", "0.01")
-    assert outcome.errors == ["the app did not start: not within 0.01 s"]
+    assert outcome.errors == ["the app did not start: the start took longer than 0.01 s"]
 
 
 def test_an_app_without_checks_is_not_started(project: Project) -> None:
@@ -278,7 +287,7 @@ def test_checks_of_mounted_apps_are_told_by_their_prefix(project: Project) -> No
     )
     outcome = project.call("check", "shop:app")
     assert outcome.out.count("disk: good") == 1
-    assert "/inner disk: good" in outcome.out
+    assert "/inner:disk: good" in outcome.out
 
 
 def test_a_timeout_of_nothing_is_refused(project: Project) -> None:

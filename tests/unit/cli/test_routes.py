@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from framework.cli.routes import name_of
+
 from .driver import Project
 
 SHOP = """
@@ -66,6 +68,15 @@ def test_an_app_without_routes_says_so(project: Project) -> None:
     project.write("shop.py", "from framework import App\n\napp = App()\n")
     assert project.call("routes", "shop").out == "shop:app has no routes\n"
     assert project.call("routes", "shop", "--json").out == "[]\n"
+
+
+def test_an_object_that_is_called_goes_by_its_class() -> None:
+    class Handler:
+        def __call__(self) -> str:
+            return ""
+
+    assert name_of(Handler()).endswith(".<locals>.Handler")
+    assert name_of(test_an_object_that_is_called_goes_by_its_class).endswith("by_its_class")
 
 
 def test_routes_in_conflict_are_problems(project: Project) -> None:
