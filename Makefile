@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types layers bench format build setup lock clean
+.PHONY: help run test check lint types layers docs bench format build setup lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -34,6 +34,11 @@ types: ## mypy and pyright, both strict
 layers: ## import-linter: which room may import which
 	@scripts/setup dev
 	@$(PY) scripts/check.py layers
+
+docs: ## the documentation site, into build/docs
+	@scripts/setup dev
+	@$(PY) scripts/check.py docs
+	@echo "open build/docs/index.html"
 
 bench: ## a short run of the benchmarks (ARGS="..." are passed on)
 	@scripts/setup dev

@@ -167,7 +167,7 @@ class HTTPError(FrameworkError):
         detail: str | None = None,
         *,
         headers: Mapping[str, str] | None = None,
-        type: str = "about:blank",  # noqa: A002 - the member's name in RFC 9457
+        type: str = "about:blank",
         extensions: Mapping[str, Any] | None = None,
     ) -> None:
         self.status = status

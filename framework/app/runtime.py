@@ -16,6 +16,7 @@ from framework.http.endpoint import Endpoint
 from framework.http.request import Request
 from framework.http.response import Response
 from framework.net.core import Core
+from framework.net.numbers import Numbers
 from framework.net.settings import ServerSettings
 from framework.routing import Router
 
@@ -44,6 +45,7 @@ class Runtime:
 
     Attributes:
         core: what the connections of the server that runs it share; None while none does.
+        numbers: what it counts, and what it and its fellow workers count together.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Runtime:
         self._router = router
         self.checks = dict(checks or {})
         self.core: Core | None = None
+        self.numbers = Numbers()
         self.ready = False
 
     @property

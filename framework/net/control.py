@@ -15,7 +15,11 @@ __all__ = [
     "Beat",
     "Begin",
     "Channel",
+    "Count",
+    "Counted",
     "Failed",
+    "Gather",
+    "Gathered",
     "Leaving",
     "Order",
     "Ready",
@@ -42,6 +46,8 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag="begin"):
         words: descriptor that the last words of a dying process go to.
         path: ``sys.path`` of the supervisor.
         beat_interval: seconds between signs of life.
+        own_numbers: descriptor of the file that the worker writes its numbers into.
+        all_numbers: descriptor of the file in which it finds those of all.
     """
 
     entry: str
@@ -51,6 +57,8 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag="begin"):
     words: int
     path: list[str]
     beat_interval: float
+    own_numbers: int
+    all_numbers: int
 
 
 class Accept(msgspec.Struct, frozen=True, tag="accept"):
@@ -61,6 +69,17 @@ class Accept(msgspec.Struct, frozen=True, tag="accept"):
 
 class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """Go away in the server's phases; the second time: without waiting."""
+
+
+class Count(msgspec.Struct, frozen=True, tag="count"):
+    """Write your numbers."""
+
+
+class Gathered(msgspec.Struct, frozen=True, tag="gathered"):
+    """The numbers of all are written, in ``size`` bytes."""
+
+    ticket: int
+    size: int
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -78,6 +97,18 @@ class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
     """Somebody told the worker itself to go (SIGTERM): it serves until it is replaced."""
 
 
+class Counted(msgspec.Struct, frozen=True, tag="counted"):
+    """The worker's numbers are written, in ``size`` bytes."""
+
+    size: int
+
+
+class Gather(msgspec.Struct, frozen=True, tag="gather"):
+    """The worker wants the numbers of all."""
+
+    ticket: int
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """Why the worker ends. ``setup``: the app or a setting is wrong, so that another try would fail too."""
 
@@ -85,8 +116,8 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     setup: bool
 
 
-Order = Begin | Accept | Stop
-Report = Ready | Beat | Leaving | Failed
+Order = Begin | Accept | Stop | Count | Gathered
+Report = Ready | Beat | Leaving | Counted | Gather | Failed
 
 
 class Channel(Generic[M]):

@@ -7,14 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from framework.net.brain import Ending
-from framework.net.control import Accept, Begin, Failed, Report, Stop, to_worker
+from framework.net.control import Accept, Begin, Count, Failed, Gathered, Report, Stop, to_worker
+from framework.net.numbers import new_file, read_file, write_file
+from framework.net.tally import Tally, pack, unpack
 
 __all__ = ["Crew", "Job", "WorkerProcess"]
 
@@ -46,7 +47,9 @@ class WorkerProcess:
         self.ready = False
         ours, theirs = socket.socketpair()
         self.channel = to_worker(ours)
-        self._words = _words_file()
+        self._words = new_file("last words")
+        self._own_numbers, self._all_numbers = new_file("own numbers"), new_file("all numbers")
+        shared = [self._words, self._own_numbers, self._all_numbers]
         descriptors = [sock.fileno() for sock in sockets]
         begin = Begin(
             entry=job.entry,
@@ -56,6 +59,8 @@ class WorkerProcess:
             words=self._words,
             path=[entry or os.getcwd() for entry in sys.path],
             beat_interval=job.beat_interval,
+            own_numbers=self._own_numbers,
+            all_numbers=self._all_numbers,
         )
         command = [
             sys.executable,
@@ -66,9 +71,7 @@ class WorkerProcess:
         ]
         try:
             with theirs:
-                self.process = subprocess.Popen(
-                    command, pass_fds=[theirs.fileno(), self._words, *descriptors]
-                )
+                self.process = subprocess.Popen(command, pass_fds=[theirs.fileno(), *shared, *descriptors])
         except BaseException:
             self.close()
             raise
@@ -91,9 +94,25 @@ class WorkerProcess:
         text = os.pread(self._words, 65_536, 0).decode(errors="replace")
         return text.splitlines()[:_MAX_WORDS]
 
+    def numbers(self, size: int) -> Tally:
+        """What the worker has written. One that writes nonsense is ended."""
+        try:
+            tally = unpack(read_file(self._own_numbers, size))
+        except msgspec.DecodeError:
+            self.signal(signal.SIGKILL)
+            return Tally()
+        return Tally(tally.families, worker=str(self.slot + 1))
+
+    def tell(self, ticket: int, numbers: Tally) -> None:
+        """Tells the worker the numbers of all."""
+        data = pack(numbers)
+        write_file(self._all_numbers, data)
+        self.channel.send(Gathered(ticket, len(data)))
+
     def close(self) -> None:
         self.channel.close()
-        os.close(self._words)
+        for descriptor in (self._words, self._own_numbers, self._all_numbers):
+            os.close(descriptor)
 
 
 class Crew:
@@ -151,6 +170,18 @@ class Crew:
     def serving(self) -> None:
         self._on_serving()
 
+    def count(self, worker: int) -> None:
+        """Has a worker tell its numbers."""
+        process = self.members.get(worker)
+        if process is not None:
+            process.channel.send(Count())
+
+    def answer(self, worker: int, ticket: int, numbers: Tally) -> None:
+        """Tells a worker the numbers of all."""
+        process = self.members.get(worker)
+        if process is not None:
+            process.tell(ticket, numbers)
+
     def _signal(self, worker: int, number: int) -> None:
         process = self.members.get(worker)
         if process is not None:
@@ -164,11 +195,3 @@ def reports(process: WorkerProcess) -> list[Report]:
     except msgspec.DecodeError:
         process.signal(signal.SIGKILL)
         return []
-
-
-def _words_file() -> int:
-    """A file without a name, whose descriptor a worker may inherit."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("last words")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

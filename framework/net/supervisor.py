@@ -24,7 +24,8 @@ from functools import partial
 from typing import Final
 
 from framework.net.brain import NEVER, Brain, Hands
-from framework.net.control import Beat, Failed, Leaving, Ready
+from framework.net.census import Census
+from framework.net.control import Beat, Counted, Failed, Gather, Leaving, Ready
 from framework.net.crew import Crew, Job, WorkerProcess, reports
 from framework.net.systemd import Notifier
 from framework.net.takeover import Predecessor, Program, Successor
@@ -75,6 +76,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._crew = Crew(job, sockets, shares, on_spawn=self._spawned, on_serving=self._serving)
         self._brain = brain(self._crew)
+        self._census = Census(self._crew.count, self._crew.answer)
         self._status = status
         self._log = log
         self._notifier = notifier or Notifier()
@@ -119,7 +121,7 @@ class Supervisor:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        due = min(self._brain.tick(now), self._sign_of_life(now))
+        due = min(self._brain.tick(now), self._census.tick(now), self._sign_of_life(now))
         if self._crew.stillborn:
             due = now
         # What has come is read before anybody is judged by the clock: this process may have been the one that slept.
@@ -143,6 +145,7 @@ class Supervisor:
             self._forget(process.channel.socket)
             process.close()
             del self._crew.members[worker]
+            self._census.gone(worker, now)
             self._brain.exited(worker, now, ending)
 
     def _sign_of_life(self, now: float) -> float:
@@ -167,11 +170,16 @@ class Supervisor:
             match message:
                 case Ready():
                     process.ready = True
+                    self._census.joined(worker)
                     self._brain.ready(worker, now)
                 case Beat():
                     self._brain.beat(worker, now, message.requests, message.rss)
                 case Leaving():
                     self._brain.leaving(worker, now)
+                case Counted():
+                    self._census.counted(worker, process.numbers(message.size), now)
+                case Gather():
+                    self._census.asked(worker, message.ticket, now)
                 case Failed():
                     process.failure = message
         if process.channel.closed:

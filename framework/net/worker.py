@@ -26,7 +26,9 @@ from framework.net.control import (
     Beat,
     Begin,
     Channel,
+    Count,
     Failed,
+    Gathered,
     Leaving,
     Order,
     Ready,
@@ -35,6 +37,7 @@ from framework.net.control import (
 )
 from framework.net.core import Runtime
 from framework.net.loop import run
+from framework.net.numbers import Numbers, WorkerNumbers
 from framework.net.server import Server
 from framework.net.settings import ServerSettings
 from framework.net.tls import TLS, renewing
@@ -46,6 +49,8 @@ _MAX_TRACE: Final = 40
 
 class Host(Runtime, Protocol):
     """What a worker serves: a built app."""
+
+    numbers: Numbers
 
     @property
     def server_settings(self) -> ServerSettings: ...
@@ -108,6 +113,7 @@ class Worker:
         self._tls = TLS.of(settings)
         counts = settings.max_requests is not None
         self._counter = _Counting(host) if counts else _Uncounted(host)
+        self._numbers = WorkerNumbers(host.numbers, channel, begin.own_numbers, begin.all_numbers)
 
     async def serve(self) -> None:
         """Returns when the last connection is gone and the app is closed. A stop before the worker is ready cancels
@@ -132,6 +138,7 @@ class Worker:
                 self._channel.send(Ready())
                 self._beat(loop)
                 await server.run(signals=())
+                self._numbers.last()
         finally:
             loop.remove_reader(self._channel.socket)
 
@@ -143,6 +150,10 @@ class Worker:
                     self._rematch()
                 case Stop():
                     self._stop(task)
+                case Count():
+                    self._numbers.count()
+                case Gathered():
+                    self._numbers.gathered(order)
                 case Begin():
                     pass  # it was the first, read before the loop began
         if self._channel.closed:
@@ -203,7 +214,8 @@ def main(arguments: Sequence[str]) -> int:
     begin = _first_order(channel)
     if begin is None:
         return 0
-    os.set_inheritable(begin.words, False)
+    for descriptor in (begin.words, begin.own_numbers, begin.all_numbers):
+        os.set_inheritable(descriptor, False)
     faulthandler.enable(begin.words)
     sockets = [_adopted(descriptor) for descriptor in begin.sockets]
     sys.path[:] = begin.path

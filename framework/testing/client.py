@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import urlencode
@@ -171,7 +171,7 @@ class TestClient:
         content: bytes | str | AsyncIterator[bytes] | None = None,
         json: Any = msgspec.UNSET,
         form: Mapping[str, object] | None = None,
-    ) -> AsyncIterator[Incoming]:
+    ) -> AsyncGenerator[Incoming]:
         """Sends a request and yields the response as soon as its head is there; iterate it for the body.
 
         Leaving before the body's end closes the connection, as a browser does.
@@ -282,6 +282,5 @@ class TestClient:
                     self.cookies[name] = content
 
 
-def _lower(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> dict[str, str]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return {name.lower(): value for name, value in pairs}
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+
 import pytest
 
 from framework.testing.client import TestClient, Transport

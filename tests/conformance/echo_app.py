@@ -50,7 +50,7 @@ class EchoRuntime:
 async def main(port: int) -> None:
     server = Server(EchoRuntime(), ServerSettings(port=port))
     await server.start()
-    print(*server.urls, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{server.urls[0]}\n")
     await server.run()
 
 

@@ -14,9 +14,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from tests.support.client import serving
 
 from framework import App
+from tests.support.client import serving
 
 
 @pytest.fixture(autouse=True)

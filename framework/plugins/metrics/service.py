@@ -13,8 +13,11 @@ from prometheus_client.registry import Collector
 from framework.app.binding import Header
 from framework.app.runtime import Runtime
 from framework.http.response import Response
+from framework.net.numbers import Numbers
+from framework.net.tally import Tally
 from framework.plugins.metrics.exposition import Format, choose_format, render
 from framework.plugins.metrics.process import BuildInfo, LoopLag, ServerMetrics, process_collectors
+from framework.plugins.metrics.registry import as_metrics, count
 from framework.plugins.metrics.requests import RequestMetrics
 
 __all__ = ["MetricsService", "Scrapes"]
@@ -51,20 +54,33 @@ class MetricsService:
             for collector in collectors:
                 registry.register(collector)
                 stack.callback(registry.unregister, collector)
-            yield Scrapes(registry)
+            runtime.numbers.count = lambda: count(registry)
+            stack.callback(setattr, runtime.numbers, "count", None)
+            yield Scrapes(registry, runtime.numbers)
 
 
 class Scrapes:
-    """Answers scrapes of a registry, one at a time: a storm of them would take all threads."""
+    """Answers scrapes, one at a time: a storm of them would take all threads."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, numbers: Numbers) -> None:
         self._registry = registry
+        self._numbers = numbers
         self._one = asyncio.Lock()
 
     async def text(self, wanted: Format) -> bytes:
-        """The metrics in a format. Made in a worker thread, for the loop would stand still meanwhile."""
+        """The metrics in a format, of all workers where there are several.
+
+        Raises:
+            ResourceError: the others' cannot be had. A scrape that fails is better than counters that fall.
+        """
         async with self._one:
-            return await asyncio.to_thread(lambda: render(self._registry.collect(), wanted))
+            gather = self._numbers.gather
+            tally = None if gather is None else await gather()
+            # In a thread: the loop would stand still meanwhile.
+            return await asyncio.to_thread(self._render, tally, wanted)
+
+    def _render(self, tally: Tally | None, wanted: Format) -> bytes:
+        return render(self._registry.collect() if tally is None else as_metrics(tally), wanted)
 
 
 async def show(scrapes: Scrapes, accept: Annotated[str | None, Header] = None) -> Response:
