@@ -125,7 +125,10 @@ def _derive(
             app.container.value(key, settings.sections[name])
         for plugin in plugins:
             setup: Callable[..., object] = plugin.setup
-            result = setup(PluginSetup(app, plugin.name), settings.sections[plugin.name])
+            result = setup(
+                PluginSetup(app, plugin.name, worker_count=settings.section(ServerSettings).workers),
+                settings.sections[plugin.name],
+            )
             if inspect.iscoroutine(result):
                 result.close()
                 raise PluginError(

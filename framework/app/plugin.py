@@ -27,7 +27,13 @@ class NoConfig(msgspec.Struct, frozen=True):
 
 
 class Setup(Protocol):
-    """What a plugin's ``setup`` records its parts with. Nothing is opened or started by it."""
+    """What a plugin's ``setup`` records its parts with. Nothing is opened or started by it.
+
+    Attributes:
+        worker_count: how many processes will serve the app, each with a memory of its own.
+    """
+
+    worker_count: int
 
     def routes(self, prefix: str = "") -> Any:
         """A route group below ``prefix``, to register handlers on."""

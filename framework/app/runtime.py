@@ -75,6 +75,11 @@ class Runtime:
         """The section ``[server]``."""
         return self.settings.section(ServerSettings)
 
+    @property
+    def worker_count(self) -> int:
+        """How many processes serve this app, each with a memory of its own."""
+        return self.server_settings.workers
+
     def find(self, request: Request) -> Endpoint:
         """The endpoint for a request, whose ``params`` it sets; never raises."""
         if request.plain_path:

@@ -19,8 +19,9 @@ __all__ = ["PluginSetup"]
 class PluginSetup:
     """Records a plugin's parts for one build of its app. ``name`` is the plugin's."""
 
-    def __init__(self, app: AppRecord, name: str) -> None:
+    def __init__(self, app: AppRecord, name: str, *, worker_count: int = 1) -> None:
         self._app = app
+        self.worker_count = worker_count
         self._derived = app.derived
         self.name = name
 

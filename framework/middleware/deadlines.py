@@ -19,7 +19,8 @@ _DUE: Final[StateKey[float]] = StateKey("deadlines.due")
 class Deadline:
     """Cancels what a handler does after ``seconds`` and answers 504; shortens a budget, never lengthens it.
 
-    ``time_left`` tells the layers below what remains. A cancellation from elsewhere passes through.
+    It covers the time until there is a response, not that of sending a stream. ``time_left`` tells the layers below
+    what remains. A cancellation from elsewhere passes through.
     """
 
     def __init__(self, seconds: float) -> None:

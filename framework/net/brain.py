@@ -19,7 +19,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         start_timeout: until a worker must be ready.
         stop_timeout: until a worker that was told to go must be gone.
-        worker_timeout: without a sign of life from a worker's loop.
+        stale_time: without a sign of life from a worker, until another one accepts new connections in its place.
+        worker_timeout: without a sign of life, until it is killed.
         max_requests: after which a worker is replaced, and ``max_requests_jitter`` the part of it added at random,
             so that not all go at once.
         max_rss: resident memory at which a worker is replaced.
@@ -29,6 +30,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         force_time: between forcing, or dumping the stacks of, a worker and killing it.
     """
 
+    stale_time: float = 3.0
     worker_timeout: float | None = 30.0
     start_timeout: float | None = 60.0
     stop_timeout: float = 60.0

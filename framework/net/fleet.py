@@ -10,78 +10,11 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
 
 from framework.net.brain import NEVER, Ending, Hands, Rules
+from framework.net.places import Slot, Stage, Turn, Worker
 
 __all__ = ["Fleet"]
-
-
-class _Stage(Enum):
-    STARTING = auto()
-    READY = auto()
-    LEAVING = auto()
-
-
-class _Worker:
-    __slots__ = (
-        "accepts",
-        "doomed",
-        "heard",
-        "kill_at",
-        "number",
-        "quiet_until",
-        "since",
-        "slot",
-        "stage",
-        "tires_at",
-    )
-
-    def __init__(self, number: int, slot: _Slot, now: float, tires_at: float, accepts: Sequence[int]) -> None:
-        self.number = number
-        self.slot = slot
-        self.stage = _Stage.STARTING
-        self.since = self.heard = now
-        self.tires_at = tires_at
-        self.accepts = accepts
-        self.doomed = False
-        self.kill_at = NEVER
-        self.quiet_until = 0.0
-
-
-class _Slot:
-    __slots__ = (
-        "begun",
-        "failed_starts",
-        "failures",
-        "index",
-        "number",
-        "outdated",
-        "share",
-        "start_at",
-        "tried",
-    )
-
-    def __init__(self, index: int, share: Sequence[int]) -> None:
-        self.index = index
-        self.number = index + 1  # as people count
-        self.share = tuple(share)
-        self.failures = 0
-        self.failed_starts = 0
-        self.start_at = NEVER
-        self.begun = self.tried = self.outdated = False
-
-
-class _Turn:
-    """A replacement under way: at most one at a time, so that memory never holds two fleets."""
-
-    __slots__ = ("new", "old", "reload", "slot")
-
-    def __init__(self, slot: _Slot, new: int, old: set[int], *, reload: bool) -> None:
-        self.slot = slot
-        self.new: int | None = new
-        self.old = old
-        self.reload = reload
 
 
 class Fleet:
@@ -110,12 +43,12 @@ class Fleet:
         self._rules = rules
         self._log = log
         self._chance = chance
-        self._slots = [_Slot(index, share) for index, share in enumerate(shares)]
+        self._slots = [Slot(index, share) for index, share in enumerate(shares)]
         self._sockets = sorted({socket for share in shares for socket in share})
-        self._workers: dict[int, _Worker] = {}
+        self._workers: dict[int, Worker] = {}
         self._last = 0
-        self._queue: deque[_Slot] = deque()
-        self._turn: _Turn | None = None
+        self._queue: deque[Slot] = deque()
+        self._turn: Turn | None = None
         self._reloading = self._told = self._ever_ready = False
         self._stops = 0
         self._final = 0
@@ -133,16 +66,16 @@ class Fleet:
     def ready(self, worker: int, now: float) -> None:
         """A worker accepts connections."""
         member = self._workers[worker]
-        if member.stage is not _Stage.STARTING:
+        if member.stage is not Stage.STARTING:
             return
-        member.stage = _Stage.READY
+        member.stage = Stage.READY
         member.since = member.heard = now
         slot = member.slot
         slot.failed_starts = 0
         slot.tried = self._ever_ready = True
         self._log.info("worker %d is ready", slot.number)
         for other in list(self._workers.values()):
-            if other.slot is slot and other is not member and other.stage is _Stage.READY:
+            if other.slot is slot and other is not member and other.stage is Stage.READY:
                 self._dismiss(other, now)
         for each in self._slots:
             if not each.begun:
@@ -158,6 +91,9 @@ class Fleet:
         """A worker's loop turns."""
         member = self._workers[worker]
         member.heard = now
+        if member.stale:
+            member.stale = False
+            self._share_out()
         if not self._is_serving(member) or now < max(
             member.since + self._rules.settle_time, member.quiet_until
         ):
@@ -176,7 +112,7 @@ class Fleet:
     def leaving(self, worker: int, now: float) -> None:
         """A worker was told to go by somebody else."""
         member = self._workers[worker]
-        if member.stage is _Stage.READY and not self._stops:
+        if member.stage is Stage.READY and not self._stops:
             self._log.info("worker %d was told to go and is replaced", member.slot.number)
             self._line_up(member.slot)
             self._go_on(now)
@@ -194,9 +130,9 @@ class Fleet:
             return
         if self._turn is not None:
             self._turn.old.discard(worker)
-        if member.stage is _Stage.STARTING:
+        if member.stage is Stage.STARTING:
             self._failed(member, now, ending)
-        elif member.stage is _Stage.READY:
+        elif member.stage is Stage.READY:
             self._crashed(member, now, ending)
         elif not ending.clean:
             self._say("worker %d %s while it stopped", member, ending)
@@ -236,13 +172,14 @@ class Fleet:
     def tick(self, now: float) -> float:
         """Looks for workers that hang or are late, and starts those whose time has come."""
         due = NEVER
+        self._look_for_stale(now)
         for member in list(self._workers.values()):
             if not member.doomed:
                 limit, why = self._patience(member)
                 if now >= limit:
                     self._doom(member, now, why)
                 else:
-                    due = min(due, limit)
+                    due = min(due, limit, member.stale_at(self._rules.stale_time))
             if now >= member.kill_at:
                 member.kill_at = NEVER
                 self._hands.kill(member.number)
@@ -255,40 +192,48 @@ class Fleet:
 
     # -- decisions --------------------------------------------------------------------------------------------------
 
-    def _is_serving(self, member: _Worker) -> bool:
-        return member.stage is _Stage.READY and not member.doomed
+    def _is_serving(self, member: Worker) -> bool:
+        return member.stage is Stage.READY and not member.doomed
 
-    def _spawn(self, slot: _Slot, now: float) -> int:
+    def _spawn(self, slot: Slot, now: float) -> int:
         self._last = number = self._last + 1
         rules = self._rules
         tires_at = NEVER
         if rules.max_requests is not None:
             tires_at = rules.max_requests * (1 + rules.max_requests_jitter * self._chance())
-        self._workers[number] = _Worker(number, slot, now, tires_at, slot.share)
+        self._workers[number] = Worker(number, slot, now, tires_at, slot.share)
         slot.start_at = NEVER
         slot.begun = True
         self._hands.spawn(number, slot.index)
         return number
 
-    def _dismiss(self, member: _Worker, now: float) -> None:
-        if member.stage is not _Stage.LEAVING:
-            member.stage = _Stage.LEAVING
+    def _dismiss(self, member: Worker, now: float) -> None:
+        if member.stage is not Stage.LEAVING:
+            member.stage = Stage.LEAVING
             member.since = now
             self._hands.stop(member.number)
 
-    def _patience(self, member: _Worker) -> tuple[float, str]:
+    def _patience(self, member: Worker) -> tuple[float, str]:
         """When a worker is given up unless something comes from it, and what to say then."""
         rules = self._rules
-        if member.stage is _Stage.STARTING:
+        if member.stage is Stage.STARTING:
             limit = NEVER if rules.start_timeout is None else member.since + rules.start_timeout
             return limit, f"was not ready within {rules.start_timeout} s"
         hung = NEVER if rules.worker_timeout is None else member.heard + rules.worker_timeout
-        late = member.since + rules.stop_timeout if member.stage is _Stage.LEAVING else NEVER
+        late = member.since + rules.stop_timeout if member.stage is Stage.LEAVING else NEVER
         if late < hung:
             return late, f"has not gone within {rules.stop_timeout:g} s"
         return hung, f"hangs: its loop has not turned for {rules.worker_timeout} s"
 
-    def _doom(self, member: _Worker, now: float, why: str) -> None:
+    def _look_for_stale(self, now: float) -> None:
+        """A loop that stands still keeps those who wait to be accepted waiting, long before it is given up."""
+        found = [each for each in self._workers.values() if now >= each.stale_at(self._rules.stale_time)]
+        for member in found:
+            member.stale = True
+        if found:
+            self._share_out()
+
+    def _doom(self, member: Worker, now: float, why: str) -> None:
         self._log.error("worker %d %s; it is killed", member.slot.number, why)
         member.doomed = True
         member.kill_at = now + self._rules.force_time
@@ -299,17 +244,17 @@ class Fleet:
         rules = self._rules
         return min(rules.first_delay * 2.0 ** (failures - 1), rules.max_delay) if failures else 0.0
 
-    def _crashed(self, member: _Worker, now: float, ending: Ending) -> None:
+    def _crashed(self, member: Worker, now: float, ending: Ending) -> None:
         slot = member.slot
         slot.failures = 0 if now - member.since >= self._rules.settle_time else slot.failures + 1
-        if any(other.slot is slot and other.stage is _Stage.STARTING for other in self._workers.values()):
+        if any(other.slot is slot and other.stage is Stage.STARTING for other in self._workers.values()):
             self._say("worker %d %s; its successor is starting", member, ending)
             return
         delay = self._delay(slot.failures)
         slot.start_at = now + delay
         self._say(f"worker %d %s; it starts again{f' in {delay:g} s' if delay else ''}", member, ending)
 
-    def _failed(self, member: _Worker, now: float, ending: Ending) -> None:
+    def _failed(self, member: Worker, now: float, ending: Ending) -> None:
         slot, rules = member.slot, self._rules
         slot.failures += 1
         slot.failed_starts += 1
@@ -331,7 +276,7 @@ class Fleet:
             slot.start_at = now + delay
             self._say(f"worker %d %s before it was ready; it starts again in {delay:g} s", member, ending)
 
-    def _replacement_failed(self, turn: _Turn, now: float, ending: Ending) -> None:
+    def _replacement_failed(self, turn: Turn, now: float, ending: Ending) -> None:
         self._turn = None
         old = [
             other for other in self._workers.values() if other.slot is turn.slot and self._is_serving(other)
@@ -357,7 +302,7 @@ class Fleet:
         if not self._workers:
             self.code = code
 
-    def _line_up(self, slot: _Slot) -> bool:
+    def _line_up(self, slot: Slot) -> bool:
         if slot in self._queue or (self._turn is not None and self._turn.slot is slot):
             return False
         self._queue.append(slot)
@@ -376,12 +321,12 @@ class Fleet:
             self._told = True
             self._hands.serving()
 
-    def _replace(self, slot: _Slot, now: float) -> None:
+    def _replace(self, slot: Slot, now: float) -> None:
         members = [member for member in self._workers.values() if member.slot is slot]
         old = {member.number for member in members if self._is_serving(member)}
         if old:
-            self._turn = _Turn(slot, self._spawn(slot, now), old, reload=self._reloading)
-        elif any(member.stage is _Stage.STARTING for member in members):
+            self._turn = Turn(slot, self._spawn(slot, now), old, reload=self._reloading)
+        elif any(member.stage is Stage.STARTING for member in members):
             slot.outdated = True
         elif slot.begun:
             slot.failures = slot.failed_starts = 0
@@ -394,9 +339,10 @@ class Fleet:
                 self._hands.serving()
 
     def _share_out(self) -> None:
-        """Each ready worker accepts on its own sockets; the first also on those whose worker is not there."""
+        """Each ready worker accepts on its own sockets; the first also on those whose worker is not there or stands
+        still."""
         serving = sorted(
-            (member for member in self._workers.values() if self._is_serving(member)),
+            (member for member in self._workers.values() if self._is_serving(member) and not member.stale),
             key=lambda member: member.slot.index,
         )
         taken = {socket for member in serving for socket in member.slot.share}
@@ -407,5 +353,5 @@ class Fleet:
                 member.accepts = wanted
                 self._hands.accept(member.number, wanted)
 
-    def _say(self, text: str, member: _Worker, ending: Ending) -> None:
+    def _say(self, text: str, member: Worker, ending: Ending) -> None:
         self._log.error(f"{text}%s", member.slot.number, ending, ending.quoted)

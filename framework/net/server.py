@@ -69,6 +69,7 @@ class Server:
 
     @property
     def urls(self) -> list[str]:
+        """Where it can be reached."""
         return [describe(sock, secure=self._tls is not None) for sock in self._sockets or ()]
 
     @property

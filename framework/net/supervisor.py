@@ -50,7 +50,7 @@ class Supervisor:
         status: said of the service when it is up.
         program: what SIGUSR2 starts; its own command line when not given.
         changes: a socket on which a watcher of files writes the names of those that changed, one a line.
-        on_serving: called once, when all is up.
+        on_serving: called when all is up for the first time, instead of saying so.
 
     Attributes:
         handed_over: another process has taken the sockets.
@@ -195,7 +195,8 @@ class Supervisor:
         on_serving, self._on_serving = self._on_serving, None
         if on_serving is not None:
             on_serving()
-        self._log.info("serving: %s", self._status)
+        else:
+            self._log.info("serving: %s", self._status)
         self._predecessor.serving()
         self._notifier.ready(self._status)
 

@@ -272,6 +272,13 @@ class TestRepeatedBuilds:
         async with second.running():
             assert second.ready
 
+    async def test_a_build_leaves_a_runtime_that_runs_alone(self) -> None:
+        app = full_app()
+        async with serving(built(app, **{"shop.currency": "CHF"})) as client:
+            built(app, **{"shop.currency": "USD"})
+            assert (await client.get("/")).text == "1 CHF"
+            assert (await client.get("/mail/send")).text == "nobody@example.com"
+
     async def test_a_runtime_runs_again_after_it_ended(self) -> None:
         runtime = built(full_app())
         for _ in range(2):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from framework import App, ServerSettings
+from framework.app.plugin import NoConfig, Setup
 from framework.app.run import serve
 from framework.app.settings import load
 from framework.app.workers import load_app, rules_of, serve_many, with_origins
@@ -140,3 +141,21 @@ async def test_one_process_does_not_pretend_to_be_several() -> None:
     runtime = App().build(environ={}, overrides={"server.port": 0, "server.workers": 2})
     with pytest.raises(SetupError, match=r"^server\.workers: "):
         await serve(runtime)
+
+
+def test_a_plugin_is_told_how_many_workers_there_are() -> None:
+    told: list[int] = []
+
+    class Counting:
+        name = "counting"
+        requires: frozenset[str] = frozenset()
+        config_type = NoConfig
+
+        def setup(self, setup: Setup, config: NoConfig) -> None:
+            told.append(setup.worker_count)
+
+    app = App()
+    app.install(Counting())
+    runtime = app.build(environ={}, overrides={"server.workers": 3})
+    assert told == [3]
+    assert runtime.worker_count == 3

@@ -330,7 +330,9 @@ class TestHooks:
 
     @pytest.mark.parametrize(("error", "status"), [(HTTPError(409), 409), (LookupError(), 500)])
     async def test_an_after_hook_that_raises_is_a_failed_request(self, error: Exception, status: int) -> None:
-        assert (await self.answer(Look([], "a", after=error)))[0] == status
+        log: list[str] = []
+        assert (await self.answer(Look(log, "outer"), Look(log, "inner", after=error)))[0] == status
+        assert log[-2:] == ["inner after 200", f"outer after {status}"]
 
     async def test_hooks_see_404_and_405_and_bad_paths(self) -> None:
         log: list[str] = []

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import signal
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
 from framework.net.brain import Ending, Rules
 from framework.net.fleet import Fleet
 
+# Most tests are not about workers whose loops stand still.
+limits = partial(Rules, stale_time=float("inf"))
 CRASH = Ending(-signal.SIGSEGV)
 REFUSED = Ending(1, ("no database",))
 
@@ -53,7 +56,7 @@ def make(
     chance: float = 0.0,
 ) -> Fleet:
     shares = [(0,) if shared else (index,) for index in range(workers)]
-    return Fleet(hands, rules or Rules(), shares, log=logging.getLogger("test.fleet"), chance=lambda: chance)
+    return Fleet(hands, rules or limits(), shares, log=logging.getLogger("test.fleet"), chance=lambda: chance)
 
 
 def running(hands: Recorder, workers: int = 2, rules: Rules | None = None, *, chance: float = 0.0) -> Fleet:
@@ -126,7 +129,7 @@ def test_a_crashed_worker_comes_back_and_its_sockets_are_served_meanwhile(hands:
 
 
 def test_a_worker_that_crashes_again_and_again_comes_back_ever_later(hands: Recorder) -> None:
-    fleet = running(hands, rules=Rules(max_delay=3.0))
+    fleet = running(hands, rules=limits(max_delay=3.0))
     now, worker, waits = 0.0, 2, []
     for _ in range(5):
         fleet.exited(worker, now, CRASH)
@@ -165,7 +168,7 @@ def test_one_worker_that_cannot_start_does_not_end_those_that_serve(hands: Recor
 
 
 def test_when_no_worker_is_left_and_none_starts_all_is_given_up(hands: Recorder) -> None:
-    fleet = running(hands, rules=Rules(max_failed_starts=2, worker_timeout=None))
+    fleet = running(hands, rules=limits(max_failed_starts=2, worker_timeout=None))
     fleet.exited(1, 50.0, CRASH)
     fleet.exited(2, 50.0, CRASH)
     now, worker = 50.0, 2
@@ -179,8 +182,28 @@ def test_when_no_worker_is_left_and_none_starts_all_is_given_up(hands: Recorder)
     assert worker == 6, "two starts for each of two workers"
 
 
+def test_another_accepts_in_place_of_a_worker_whose_loop_stands_still(hands: Recorder) -> None:
+    fleet = running(hands, rules=limits(stale_time=3.0))
+    fleet.beat(1, 2.0, 0, 0)
+    assert fleet.tick(2.0) == 3.0
+    fleet.tick(3.0)
+    assert hands.take() == [("accept", 1, 0, 1)]
+    assert fleet.tick(3.1) == 5.0
+    fleet.beat(2, 4.0, 0, 0)
+    assert hands.take() == [("accept", 1, 0)], "it was only slow"
+
+
+def test_when_all_stand_still_nothing_changes_hands(hands: Recorder) -> None:
+    fleet = running(hands, rules=limits(stale_time=3.0))
+    fleet.tick(3.0)
+    assert hands.take() == []
+    fleet.beat(1, 3.5, 0, 0)
+    fleet.beat(2, 3.5, 0, 0)
+    assert hands.take() == [("accept", 1, 0, 1), ("accept", 1, 0)]
+
+
 def test_a_hung_worker_shows_its_stacks_and_is_replaced(hands: Recorder) -> None:
-    fleet = running(hands, rules=Rules(worker_timeout=5.0, force_time=2.0))
+    fleet = running(hands, rules=limits(worker_timeout=5.0, force_time=2.0))
     fleet.beat(1, 4.0, 0, 0)
     assert fleet.tick(4.0) == 5.0
     fleet.tick(5.0)
@@ -196,7 +219,7 @@ def test_a_hung_worker_shows_its_stacks_and_is_replaced(hands: Recorder) -> None
 def test_a_supervisor_that_slept_itself_judges_nobody_whose_sign_of_life_waits_to_be_read(
     hands: Recorder,
 ) -> None:
-    fleet = running(hands, rules=Rules(worker_timeout=5.0))
+    fleet = running(hands, rules=limits(worker_timeout=5.0))
     for worker in (1, 2):
         fleet.beat(worker, 60.0, 0, 0)
     assert fleet.tick(60.0) == 65.0
@@ -204,7 +227,7 @@ def test_a_supervisor_that_slept_itself_judges_nobody_whose_sign_of_life_waits_t
 
 
 def test_a_worker_that_does_not_get_ready_is_replaced(hands: Recorder) -> None:
-    fleet = make(hands, rules=Rules(start_timeout=10.0))
+    fleet = make(hands, rules=limits(start_timeout=10.0))
     fleet.start(0.0)
     assert fleet.tick(9.0) == 10.0
     fleet.tick(10.0)
@@ -293,7 +316,7 @@ def test_a_crash_of_the_old_worker_during_its_replacement_starts_no_third(hands:
 
 
 def test_a_worker_is_replaced_after_its_requests_and_serves_until_then(hands: Recorder) -> None:
-    fleet = running(hands, rules=Rules(max_requests=1000, max_requests_jitter=0.1), chance=0.5)
+    fleet = running(hands, rules=limits(max_requests=1000, max_requests_jitter=0.1), chance=0.5)
     fleet.beat(1, 20.0, 1049, 0)
     assert hands.take() == []
     fleet.beat(1, 21.0, 1050, 0)
@@ -308,7 +331,7 @@ def test_a_worker_is_replaced_when_it_holds_too_much_memory(
     hands: Recorder, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    fleet = running(hands, rules=Rules(max_rss=200 << 20))
+    fleet = running(hands, rules=limits(max_rss=200 << 20))
     fleet.beat(2, 20.0, 0, 199 << 20)
     assert hands.take() == []
     fleet.beat(2, 21.0, 0, 210 << 20)
@@ -317,7 +340,7 @@ def test_a_worker_is_replaced_when_it_holds_too_much_memory(
 
 
 def test_a_limit_below_what_every_worker_needs_does_not_replace_without_end(hands: Recorder) -> None:
-    fleet = running(hands, 1, rules=Rules(max_rss=1, settle_time=10.0))
+    fleet = running(hands, 1, rules=limits(max_rss=1, settle_time=10.0))
     for second in range(10):
         fleet.beat(1, float(second), 0, 100)
     assert hands.take() == []
@@ -326,7 +349,7 @@ def test_a_limit_below_what_every_worker_needs_does_not_replace_without_end(hand
 
 
 def test_one_replacement_at_a_time_when_several_reach_a_limit(hands: Recorder) -> None:
-    fleet = running(hands, rules=Rules(max_requests=10, max_requests_jitter=0.0))
+    fleet = running(hands, rules=limits(max_requests=10, max_requests_jitter=0.0))
     fleet.beat(1, 20.0, 11, 0)
     fleet.beat(2, 20.0, 11, 0)
     assert hands.take() == [("spawn", 3, 0)]
@@ -336,7 +359,7 @@ def test_one_replacement_at_a_time_when_several_reach_a_limit(hands: Recorder) -
 
 
 def test_a_worker_over_its_limit_whose_successor_does_not_start_serves_on(hands: Recorder) -> None:
-    fleet = running(hands, 1, rules=Rules(max_requests=10, max_requests_jitter=0.0))
+    fleet = running(hands, 1, rules=limits(max_requests=10, max_requests_jitter=0.0))
     fleet.beat(1, 20.0, 11, 0)
     fleet.exited(2, 20.5, REFUSED)
     hands.take()
@@ -366,7 +389,7 @@ def test_stop_waits_for_all(hands: Recorder) -> None:
 
 
 def test_a_second_stop_forces_and_a_third_kills(hands: Recorder) -> None:
-    fleet = running(hands, 1, rules=Rules(force_time=3.0))
+    fleet = running(hands, 1, rules=limits(force_time=3.0))
     fleet.stop(1.0)
     fleet.stop(2.0)
     assert hands.take() == [("stop", 1), ("stop", 1)]
@@ -378,7 +401,7 @@ def test_a_second_stop_forces_and_a_third_kills(hands: Recorder) -> None:
 
 
 def test_a_worker_that_does_not_go_is_killed(hands: Recorder) -> None:
-    fleet = running(hands, 1, rules=Rules(stop_timeout=20.0, worker_timeout=None, force_time=3.0))
+    fleet = running(hands, 1, rules=limits(stop_timeout=20.0, worker_timeout=None, force_time=3.0))
     fleet.stop(0.0)
     hands.take()
     assert fleet.tick(1.0) == 20.0

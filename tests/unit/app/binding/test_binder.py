@@ -545,6 +545,19 @@ class TestCleanUps:
         await response.content.aclose()
         assert log == ["LookupError"]
 
+    async def test_a_stream_that_cannot_be_closed(self, container: Container, log: list[str]) -> None:
+        async def handler(service: Service) -> AsyncIterator[str]:
+            try:
+                yield "a"
+            finally:
+                raise LookupError("closing")
+
+        response: Any = await call(bound(handler, container=container))
+        assert await anext(response.content) == "a"
+        with pytest.raises(LookupError, match="closing"):
+            await response.content.aclose()
+        assert log == ["LookupError"]
+
     async def test_a_stream_that_a_middleware_dropped(self, container: Container, log: list[str]) -> None:
         closed: list[Service] = []
 

@@ -411,3 +411,15 @@ def test_a_get_has_no_body_unless_it_says_so() -> None:
         "parameter 'filter': Item would be the body, and this route's requests have none"
     )
     assert only(marked, bodiless=True).source == "body"
+
+
+def test_what_is_no_handler_is_told_with_its_route() -> None:
+    assert problems(Unknown) == [
+        "GET /x: Unknown is a class; a handler is a function or an object with __call__"
+    ]
+
+
+def test_an_annotation_that_raises_is_told() -> None:
+    def handler(a: 1 / 0) -> None: ...  # type: ignore[valid-type]
+
+    assert problems(handler) == ["parameter 'a': '1 / 0' is no type: division by zero"]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NewType, TypedDict
 import msgspec
 import pytest
 from msgspec import Meta, Struct
+from typing_extensions import TypeAliasType
 
 from framework.app.binding.shapes import bare, shape_of, type_name
 
@@ -176,6 +177,10 @@ def test_the_type_beneath() -> None:
     assert bare(Annotated[UserId | None, Meta(ge=1)]) is int
     assert bare(Item) is Item
     assert bare(int | str) == int | str
+
+
+def test_aliases_are_what_they_stand_for() -> None:
+    assert bare(TypeAliasType("alias", Annotated[int, Meta(ge=1)])) is int
 
 
 def test_type_names_leave_modules_of_typing_out() -> None:
