@@ -159,12 +159,11 @@ def compile_route(route: ReadRoute, errors: ErrorMap) -> tuple[Endpoint, Callabl
         timeout=options.get("timeout", app.request_timeout),
     )
     put = _place(endpoint, chain)
-    put(bound.call, bound.is_async)
+    put(bound)
 
     def again() -> None:
         path_types = dict(route.signature.path_types)
-        bound = compiled(_signature(route.record, route.where, path_types, app))
-        put(bound.call, bound.is_async)
+        put(compiled(_signature(route.record, route.where, path_types, app)))
 
     return endpoint, again
 
@@ -172,15 +171,15 @@ def compile_route(route: ReadRoute, errors: ErrorMap) -> tuple[Endpoint, Callabl
 def compile_special(call: Callable[[Request], Response], chain: Chain, errors: ErrorMap) -> Endpoint:
     """An endpoint of the app's own, such as 404, inside the app's layers."""
     endpoint = Endpoint(call, errors.render, before=chain.before, after=chain.after)
-    _place(endpoint, chain)(call, False)
+    _place(endpoint, chain)(Bound(call, False, ""))
     return endpoint
 
 
-def _place(endpoint: Endpoint, chain: Chain) -> Callable[[Callable[[Request], Any], bool], None]:
+def _place(endpoint: Endpoint, chain: Chain) -> Callable[[Bound], None]:
     """What puts a handler into an endpoint, inside its onions. They are composed here and never again."""
 
-    def alone(call: Callable[[Request], Any], is_async: bool) -> None:
-        endpoint.call, endpoint.is_async = call, is_async
+    def alone(bound: Bound) -> None:
+        endpoint.call, endpoint.is_async, endpoint.respond = bound.call, bound.is_async, bound.respond
 
     if not chain.onions:
         return alone
@@ -188,8 +187,8 @@ def _place(endpoint: Endpoint, chain: Chain) -> Callable[[Callable[[Request], An
     endpoint.call = _as_coroutine_function(compose(core.call, chain.onions))
     endpoint.is_async = True
 
-    def inside(call: Callable[[Request], Any], is_async: bool) -> None:
-        core.replace(call if is_async else _from_sync(call))
+    def inside(bound: Bound) -> None:
+        core.replace(_as_handler(bound))
 
     return inside
 
@@ -198,9 +197,22 @@ async def _unplaced(request: Request) -> Response:
     raise RuntimeError("a middleware called its handler while the app was being built")
 
 
-def _from_sync(call: Callable[[Request], Response]) -> Handler:
+def _as_handler(bound: Bound) -> Handler:
+    """What onions go around: a coroutine function that returns the response."""
+    call, respond = bound.call, bound.respond
+    if respond is not None:
+        make = respond
+
+        async def responding(request: Request) -> Response:
+            return make(await call(request))
+
+        return responding
+    if bound.is_async:
+        return call
+
     async def from_sync(request: Request) -> Response:
-        return call(request)
+        response: Response = call(request)
+        return response
 
     return from_sync
 

@@ -19,9 +19,10 @@ class Endpoint:
         max_body: bytes of body ``request.body()`` accepts.
         timeout: seconds until a response's head must be ready; None waits for ever.
         failed: takes the request and what it raised, returns the response; never raises itself.
+        respond: makes the response of what ``call`` comes to; None where that is the response already.
     """
 
-    __slots__ = ("after", "before", "call", "failed", "is_async", "max_body", "pattern", "timeout")
+    __slots__ = ("after", "before", "call", "failed", "is_async", "max_body", "pattern", "respond", "timeout")
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Endpoint:
         max_body: int = 1_048_576,
         timeout: float | None = 60.0,
         is_async: bool = True,
+        respond: Callable[[Any], Any] | None = None,
     ) -> None:
         self.call = call
         self.failed = failed
@@ -43,6 +45,7 @@ class Endpoint:
         self.max_body = max_body
         self.timeout = timeout
         self.is_async = is_async
+        self.respond = respond
 
     def __repr__(self) -> str:
         return f"Endpoint({self.pattern!r})"

@@ -183,6 +183,8 @@ class Connection(Incoming):
                             self._suspend(request, coro, response, started=state == SUSPENDED)
                             return None
                         runners.renew()
+                    if endpoint.respond is not None:
+                        response = endpoint.respond(response)
                 else:
                     response = runner.context.run(endpoint.call, request)
                     if not runner.clean:
@@ -227,6 +229,8 @@ class Connection(Incoming):
         """Finishes a handler that suspended; runs in a parked Task."""
         try:
             response = await Resumed(coro, yielded, interrupt, started=started)
+            if request.endpoint.respond is not None:
+                response = request.endpoint.respond(response)
         except asyncio.CancelledError as error:
             response = self._interrupted(request, error)
         except Exception as error:

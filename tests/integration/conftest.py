@@ -32,6 +32,7 @@ async def slow(seconds: float = 1.0) -> str:
 
 @app.get("/hang")
 def hang() -> str:
+    print("the loop stands still", file=sys.stderr, flush=True)
     time.sleep(600)
     return ""
 

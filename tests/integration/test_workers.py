@@ -115,6 +115,18 @@ async def test_a_worker_that_hangs_shows_its_stack_and_is_replaced(shop: Path) -
         assert {(await fetch(server.port))[0] for _ in range(8)} == {200}
 
 
+async def test_nobody_waits_for_a_worker_whose_loop_stands_still(shop: Path) -> None:
+    rules = {"stale_time": 0.5, "worker_timeout": None}
+    async with served("shop:app", shop, rules=rules, worker_timeout=1.0) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /hang HTTP/1.1\r\nhost: x\r\n\r\n")
+        await server.says("the loop stands still")
+        answers = await asyncio.gather(*(fetch(server.port) for _ in range(32)))
+        assert {status for status, _ in answers} == {200}, "half of them had come to the worker that hangs"
+        assert len({pid for _, pid in answers}) == 1
+        await cut(writer)
+
+
 async def test_a_worker_is_replaced_after_its_requests_without_losing_one(shop: Path) -> None:
     rules = {"max_requests": 300, "settle_time": 0.0}
     async with served("shop:app", shop, rules=rules, max_requests=300, workers=1) as server:

@@ -140,7 +140,8 @@ def run(bound: Bound, made: Request) -> Response:
 
     async def called() -> Response:
         result = bound.call(made)
-        response = await result if bound.is_async else result
+        result = await result if bound.is_async else result
+        response = result if bound.respond is None else bound.respond(result)
         assert isinstance(response, Response)
         return response
 

@@ -22,6 +22,7 @@ from framework.codec import Decoder
 from framework.di import Container, Exits, Plan, Scope
 from framework.errors import BindingError
 from framework.http.request import Request
+from framework.http.response import Response
 
 __all__ = ["Bound", "bind"]
 
@@ -30,11 +31,19 @@ _MUTABLE: Final = (list, dict, set, bytearray, msgspec.Struct)
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A handler as the server calls it. ``is_async`` false: ``call`` returns the response itself."""
+    """A handler as the server calls it.
+
+    Args:
+        call: takes the request.
+        is_async: ``call`` returns a coroutine, else the result itself.
+        source: the generated code.
+        respond: makes the response of what ``call`` comes to; None where that is the response already.
+    """
 
     call: Callable[[Request], Any]
     is_async: bool
     source: str
+    respond: Callable[[Any], Response] | None = None
 
 
 def bind(
@@ -69,7 +78,8 @@ def bind(
     writer = _Writer(signature, plan, threaded=threaded, strict_unknown=strict_unknown)
     writer.env["_respond"] = respond
     source = writer.write()
-    return Bound(_compile(source, writer.env, where), writer.is_async, source)
+    call = _compile(source, writer.env, where)
+    return Bound(call, writer.is_async, source, respond if writer.is_direct else None)
 
 
 def _compile(source: str, env: dict[str, Any], where: str) -> Callable[[Request], Any]:
@@ -98,9 +108,21 @@ class _Writer:
         waits = self.signature.callee.kind in (Kind.COROUTINE, Kind.UNSURE) or self.threaded
         return waits or self.plan.is_async or self.plan.needs_exits or self.signature.body is not None
 
+    @property
+    def is_direct(self) -> bool:
+        """Nothing awaits between the request and the handler: then no coroutine of ours stands around its own."""
+        is_coroutine = self.signature.callee.kind is Kind.COROUTINE and not self.threaded
+        return is_coroutine and not self.plan.is_async and not self.plan.needs_exits
+
     def write(self) -> str:
         self.env.update(self.plan.env)
         reading = self._reading()
+        if self.is_direct:
+            result = self._result().removeprefix("await ")
+            lines = ["def bound(request):", *_indent([*reading, *self.plan.lines, f"return {result}"])]
+            if self.signature.body is not None:
+                lines += ["async def late(request):", "    await request.body()", "    return await bound(request)"]
+            return "\n".join(lines) + "\n"
         lines = [*self.plan.lines, f"_response = _respond({self._result()})"]
         if self.plan.needs_exits:
             self.env.update(_di_Exits=Exits, _HeldStream=HeldStream)
@@ -160,7 +182,7 @@ class _Writer:
             "    _check_type(request, _type)",
             "_raw = request.received",
             "if _raw is None or len(_raw) > request.endpoint.max_body:",
-            "    _raw = await request.body()",
+            "    return late(request)" if self.is_direct else "    _raw = await request.body()",
         ]
 
     def _convert(self, parameter: Parameter) -> list[str]:

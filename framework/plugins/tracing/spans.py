@@ -48,10 +48,11 @@ _LIVE: Final[StateKey[_Live]] = StateKey("tracing.live")
 
 
 class _Fields(Getter[Request]):
-    """Shows a request's fields to a propagator."""
+    """Shows a request's fields to a propagator; not a traceparent that came twice, of which it would take the first."""
 
     def get(self, carrier: Request, key: str) -> list[str] | None:
-        return carrier.headers.get_all(key) or None
+        values = carrier.headers.get_all(key)
+        return None if not values or (key == "traceparent" and len(values) > 1) else values
 
     def keys(self, carrier: Request) -> list[str]:
         return [name for name, _ in carrier.headers.raw]

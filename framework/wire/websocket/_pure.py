@@ -8,6 +8,14 @@ from framework.wire.websocket._pure_encode import encode_batch, encode_binary, e
 from framework.wire.websocket._pure_frames import FrameParser
 from framework.wire.websocket._pure_mask import apply_mask
 
-__all__ = ["TWIN", "FrameParser", "apply_mask", "encode_batch", "encode_binary", "encode_frame", "encode_text"]
+__all__ = [
+    "TWIN",
+    "FrameParser",
+    "apply_mask",
+    "encode_batch",
+    "encode_binary",
+    "encode_frame",
+    "encode_text",
+]
 
 TWIN: Final[str] = "pure"

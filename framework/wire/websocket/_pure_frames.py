@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from codecs import utf_8_decode
 from collections.abc import Callable
-from typing import Literal, NoReturn, Protocol
+from typing import Literal, NoReturn
 
 from framework.wire.websocket._pure_mask import apply_mask
+from framework.wire.websocket.compression import Inflater
 from framework.wire.websocket.events import MAX_CONTROL, Event, Ping, Pong, WebSocketError, read_close
 
-__all__ = ["FrameParser", "Inflater"]
-
-
-class Inflater(Protocol):
-    """Inflates the frames of compressed messages, one after the other."""
-
-    def inflate(self, payload: bytes, first: bool, final: bool, room: int, /) -> bytes:
-        """What is in the frame ``payload``, the ``first`` or ``final`` one of its message or both.
-
-        Raises WebSocketError: 1009 for more than ``room`` bytes, 1007 for what does not inflate.
-        """
-        ...
+__all__ = ["FrameParser"]
 
 
 class FrameParser:

@@ -7,7 +7,17 @@ from typing import Final
 
 from framework.errors import RemoteProtocolError
 
-__all__ = ["MAX_CONTROL", "NO_STATUS", "Close", "Event", "Ping", "Pong", "WebSocketError", "is_close_code", "read_close"]
+__all__ = [
+    "MAX_CONTROL",
+    "NO_STATUS",
+    "Close",
+    "Event",
+    "Ping",
+    "Pong",
+    "WebSocketError",
+    "is_close_code",
+    "read_close",
+]
 
 # The largest payload of a control frame, in bytes (RFC 6455 section 5.5).
 MAX_CONTROL: Final = 125

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable
-from typing import Final, Protocol
+from typing import Final
 
 from framework.errors import LocalProtocolError
+from framework.wire.websocket.compression import Deflater
 from framework.wire.websocket.events import MAX_CONTROL, NO_STATUS, is_close_code
 from framework.wire.websocket.leaves import encode_binary, encode_frame, encode_text
 
@@ -17,7 +18,6 @@ __all__ = [
     "PING",
     "PONG",
     "TEXT",
-    "Deflater",
     "Masks",
     "Prepared",
     "encode_close",
@@ -66,19 +66,6 @@ def encode_close(code: int = 1000, reason: str = "", mask: bytes | None = None) 
     if len(payload) > MAX_CONTROL:
         raise LocalProtocolError("a close reason has at most 123 bytes")
     return encode_frame(CLOSE, payload, mask=mask)
-
-
-class Deflater(Protocol):
-    """Compresses what one connection sends; see ``framework.wire.websocket.deflate``."""
-
-    @property
-    def key(self) -> Hashable | None:
-        """The same for all connections to which the same compressed bytes may go; None if only to this one."""
-        ...
-
-    def deflate(self, data: bytes, /) -> bytes | None:
-        """``data`` compressed as a message of its own, or None where it had better go as it is."""
-        ...
 
 
 def encode_compressed(message: str | bytes, deflater: Deflater, mask: bytes | None = None) -> bytes:

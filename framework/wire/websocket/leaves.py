@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-__all__ = ["TWIN", "FrameParser", "apply_mask", "encode_batch", "encode_binary", "encode_frame", "encode_text"]
+__all__ = [
+    "TWIN",
+    "FrameParser",
+    "apply_mask",
+    "encode_batch",
+    "encode_binary",
+    "encode_frame",
+    "encode_text",
+]
 
 if TYPE_CHECKING or os.environ.get("FRAMEWORK_PURE") == "1":
     from framework.wire.websocket._pure import (

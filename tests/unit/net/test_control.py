@@ -39,7 +39,15 @@ def ends() -> Iterator[Ends]:
 def test_each_end_hears_the_other(ends: Ends) -> None:
     supervisor, worker = ends
     begin = Begin(
-        entry="m:f", arguments={"a": [1]}, sockets=[3], accept=[0], words=4, path=["/x"], beat_interval=1.0
+        entry="m:f",
+        arguments={"a": [1]},
+        sockets=[3],
+        accept=[0],
+        words=4,
+        path=["/x"],
+        beat_interval=1.0,
+        own_numbers=5,
+        all_numbers=6,
     )
     for order in (begin, Accept([0, 1]), Stop()):
         assert supervisor.send(order)

@@ -23,14 +23,22 @@ def values(tally: Tally) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def histogram(**buckets: float) -> Tally:
-    bounds = [Sample("h_bucket", (("le", bound.replace("_", ".")),), value) for bound, value in buckets.items()]
+    bounds = [
+        Sample("h_bucket", (("le", bound.replace("_", ".")),), value) for bound, value in buckets.items()
+    ]
     total = list(buckets.values())[-1]
-    return Tally((family("histogram", *bounds, Sample("h_count", (), total), Sample("h_sum", (), 1.5), name="h"),))
+    return Tally(
+        (family("histogram", *bounds, Sample("h_count", (), total), Sample("h_sum", (), 1.5), name="h"),)
+    )
 
 
 def test_counters_add_up_by_their_labels() -> None:
-    first = Tally((family("counter", Sample("m_total", (("a", "1"),), 2), Sample("m_total", (("a", "2"),), 3)),))
-    second = Tally((family("counter", Sample("m_total", (("a", "2"),), 4), Sample("m_total", (("a", "3"),), 5)),))
+    first = Tally(
+        (family("counter", Sample("m_total", (("a", "1"),), 2), Sample("m_total", (("a", "2"),), 3)),)
+    )
+    second = Tally(
+        (family("counter", Sample("m_total", (("a", "2"),), 4), Sample("m_total", (("a", "3"),), 5)),)
+    )
     assert values(merge([first, second])) == {
         ("m_total", (("a", "1"),)): 2,
         ("m_total", (("a", "2"),)): 7,
@@ -43,9 +51,7 @@ def test_a_counter_began_when_the_first_of_them_did() -> None:
     assert values(merge(parts)) == {("m_created", ()): 3.0}
 
 
-@pytest.mark.parametrize(
-    ("mode", "expected"), [("sum", 6.0), ("max", 3.0), ("min", 1.0), ("newest", 2.0)]
-)
+@pytest.mark.parametrize(("mode", "expected"), [("sum", 6.0), ("max", 3.0), ("min", 1.0), ("newest", 2.0)])
 def test_gauges_go_by_their_mode(mode: Mode, expected: float) -> None:
     assert values(merge([one("gauge", value, mode=mode) for value in (1, 3, 2)])) == {("m", ()): expected}
 
@@ -65,7 +71,9 @@ def test_nothing_is_no_maximum() -> None:
 
 
 def test_histograms_add_up_bucket_by_bucket() -> None:
-    merged = merge([histogram(**{"0_1": 1, "1_0": 3, "+Inf": 4}), histogram(**{"0_1": 2, "1_0": 2, "+Inf": 2})])
+    merged = merge(
+        [histogram(**{"0_1": 1, "1_0": 3, "+Inf": 4}), histogram(**{"0_1": 2, "1_0": 2, "+Inf": 2})]
+    )
     assert values(merged) == {
         ("h_bucket", (("le", "0.1"),)): 3,
         ("h_bucket", (("le", "1.0"),)): 5,
@@ -103,7 +111,9 @@ def test_of_a_dead_worker_its_counts_remain() -> None:
 
 
 def test_a_tally_travels_with_all_numbers_there_are() -> None:
-    tally = Tally((family("gauge", *(Sample("m", (("n", str(v)),), v) for v in (math.inf, -math.inf, 0.1, 3))),), "1")
+    tally = Tally(
+        (family("gauge", *(Sample("m", (("n", str(v)),), v) for v in (math.inf, -math.inf, 0.1, 3))),), "1"
+    )
     assert unpack(pack(tally)) == tally
     nan = unpack(pack(one("gauge", math.nan))).families[0].samples[0].value
     assert math.isnan(nan)

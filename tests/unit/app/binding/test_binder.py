@@ -83,8 +83,9 @@ async def call(one: Bound, made: Request | None = None) -> Response:
     result = one.call(made or request())
     if one.is_async:
         result = await result
-    assert isinstance(result, Response)
-    return result
+    response = result if one.respond is None else one.respond(result)
+    assert isinstance(response, Response)
+    return response
 
 
 async def answer(handler: Callable[..., Any], made: Request | None = None, **options: Any) -> Any:
@@ -108,7 +109,7 @@ class TestSource:
         async def handler() -> str:
             return ""
 
-        assert source(handler) == "async def bound(request):\n    return _respond(await _handler())\n"
+        assert source(handler) == "def bound(request):\n    return _handler()\n"
 
     def test_a_plain_handler_stays_plain(self) -> None:
         def handler(request: Request) -> str:
@@ -417,14 +418,14 @@ class TestBodies:
 
 class TestTracebacks:
     async def test_the_generated_lines_are_in_tracebacks(self) -> None:
-        async def handler(q: int) -> str:
+        def handler(q: int) -> str:
             raise LookupError("inside")
 
         with pytest.raises(LookupError) as caught:
             await call(bound(handler), request("/?q=1"))
         text = "".join(traceback.format_exception(caught.value))
         assert "<binder of GET /x, " in text
-        assert "return _respond(await _handler(_a_q))" in text
+        assert "return _respond(_handler(_a_q))" in text
 
     def test_binding_again_and_again_leaves_nothing_behind(self) -> None:
         async def handler(q: int, service: Service) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info, Summary
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
@@ -76,8 +79,8 @@ def test_names_that_are_taken_are_refused() -> None:
     Gauge("g", "A gauge.", registry=registry)
 
     class Mine(Collector):
-        def collect(self) -> list[object]:  # type: ignore[override]
-            return [Gauge("g", "Another.", registry=None)._metric_init()] if False else list(Gauge("g", "x", registry=None).collect())
+        def collect(self) -> Iterable[Metric]:
+            return [GaugeMetricFamily("g", "Another.", 1)]
 
     with pytest.raises(ValueError, match="Duplicated"):
         registry.register(Mine())
