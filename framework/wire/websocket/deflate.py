@@ -8,7 +8,7 @@ at the limit of the message, and a deflate block marked as final does not lose w
 from __future__ import annotations
 
 import zlib
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 from websockets.exceptions import InvalidHeader, NegotiationError
 from websockets.extensions.permessage_deflate import (
@@ -36,7 +36,7 @@ class _Deflation:
     def __init__(self, level: int, memory_level: int, threshold: int) -> None:
         self._level = level
         self._memory_level = memory_level
-        self._threshold = max(threshold, 1)  # nothing is left of an empty message that is deflated twice
+        self.threshold = max(threshold, 1)  # nothing is left of an empty message that is deflated twice
         self._shared: dict[_Key, Any] = {}
 
     def compressor(self, bits: int) -> Any:
@@ -46,7 +46,7 @@ class _Deflation:
     def connection(self, agreed: PerMessageDeflate) -> Deflate:
         """The streams of a connection, of which there are none yet."""
         bits = agreed.local_max_window_bits
-        key = (bits, self._level, self._memory_level, self._threshold)
+        key = (bits, self._level, self._memory_level, self.threshold)
         shared: Any = None
         if agreed.local_no_context_takeover:
             shared = self._shared.get(key)
@@ -156,7 +156,7 @@ class ClientDeflation(_Deflation):
             agreed = self._factory.process_response_params(extensions[0][1], [])
         except (InvalidHeader, NegotiationError) as error:
             raise RemoteProtocolError(f"the server's {_NAME} does not fit the offer: {error}") from None
-        return self.connection(cast(PerMessageDeflate, agreed))
+        return self.connection(agreed)
 
 
 class Deflate:
@@ -200,7 +200,7 @@ class Deflate:
 
     def deflate(self, data: bytes) -> bytes | None:
         """``data`` compressed as a message of its own, or None where it had better go as it is."""
-        if len(data) < self._deflation._threshold:
+        if len(data) < self._deflation.threshold:
             return None
         if self.key is not None:
             # The full flush makes it forget the message, so that the next may be another connection's.

@@ -11,7 +11,7 @@ import pytest
 from framework.errors import SetupError
 from framework.net.brain import Ending
 from framework.net.reload import Watcher, Workbench
-from tests.unit.net.test_fleet import Recorder
+from tests.support.fleet import Recorder
 
 FINE = Ending(0)
 BROKEN = Ending(2, ("SyntaxError: invalid syntax",), setup=True)
