@@ -28,13 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 async def _serve(runtime: Runtime) -> None:
-    sys.stderr.write(f"make a user:\n  {example(runtime.server_settings)}\n")
-    await serve(runtime)
+    def say(urls: Sequence[str]) -> None:
+        sys.stderr.writelines(f"serving {url}   (the API's pages: {url}/docs)\n" for url in urls)
+        sys.stderr.write(f"make a user:\n  {example(runtime.server_settings, urls[0])}\n")
+
+    await serve(runtime, on_serving=say)
 
 
-def example(settings: ServerSettings) -> str:
-    """A line for a shell that makes a user on a server with these settings."""
-    place = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{settings.port}/users"
+def example(settings: ServerSettings, url: str) -> str:
+    """A line for a shell that makes a user on the server that listens at ``url``."""
+    place = f"{url}/users"
     if settings.unix_socket is not None:
         place = f"--unix-socket {settings.unix_socket} http://localhost/users"
     return f"curl -i {place} -H 'content-type: application/json' -d {_EXAMPLE}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -23,11 +23,14 @@ from framework.wire.leaves import TWIN
 __all__ = ["run", "serve"]
 
 
-async def serve(runtime: Runtime, *, out: TextIO | None = None) -> None:
+async def serve(
+    runtime: Runtime, *, out: TextIO | None = None, on_serving: Callable[[Sequence[str]], None] | None = None
+) -> None:
     """Listens as the settings say, opens what the app needs, then serves until SIGINT or SIGTERM.
 
     Args:
         out: where the URLs are said; standard error when not given.
+        on_serving: is told the URLs instead.
 
     Raises:
         SetupError: an address that cannot be had, a broken certificate, several workers; said before anything
@@ -43,8 +46,11 @@ async def serve(runtime: Runtime, *, out: TextIO | None = None) -> None:
         async with runtime.running(), renewing(tls):
             server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready, tls=tls)
             await server.start()
-            for url in server.urls:
-                (out or sys.stderr).write(f"serving {url}  (HTTP leaves: {TWIN})\n")
+            if on_serving is not None:
+                on_serving(server.urls)
+            else:
+                for url in server.urls:
+                    (out or sys.stderr).write(f"serving {url}  (HTTP leaves: {TWIN})\n")
             await server.run()
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
+from framework.app.run import serve
 from framework.app.runtime import Runtime
 from framework.cli.banner import banner
 from framework.cli.failure import PROBLEMS, Failure, user_traceback
@@ -17,11 +17,8 @@ from framework.cli.flags import setting_options
 from framework.cli.options import AppCommand, Target, app_options, target_of
 from framework.cli.paper import warn
 from framework.errors import SetupError
-from framework.net.listener import bind
 from framework.net.loop import run as run_loop
-from framework.net.server import Server
 from framework.net.settings import ServerSettings
-from framework.net.tls import TLS, renewing
 
 __all__ = ["command"]
 
@@ -97,7 +94,7 @@ def _serve_many(
 
     return serve_many(
         target.name,
-        runtime.server_settings,
+        runtime.settings,
         files=target.files,
         flags=target.flags,
         debug=debug,
@@ -107,25 +104,15 @@ def _serve_many(
 
 
 def _serve_one(target: Target, runtime: Runtime, announce: Announce) -> None:
-    settings = runtime.server_settings
     serving = False
 
-    async def serve() -> None:
+    def on_serving(urls: Sequence[str]) -> None:
         nonlocal serving
-        tls = TLS.of(settings)
-        with ExitStack() as stack:
-            sockets = bind(settings)
-            for sock in sockets:
-                stack.callback(sock.close)
-            async with runtime.running(), renewing(tls):
-                server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready, tls=tls)
-                await server.start()
-                serving = True
-                announce(server.urls)
-                await server.run()
+        serving = True
+        announce(urls)
 
     try:
-        run_loop(serve())
+        run_loop(serve(runtime, on_serving=on_serving))
     except SetupError:
         raise
     except Exception as error:

@@ -121,7 +121,11 @@ class _Writer:
             result = self._result().removeprefix("await ")
             lines = ["def bound(request):", *_indent([*reading, *self.plan.lines, f"return {result}"])]
             if self.signature.body is not None:
-                lines += ["async def late(request):", "    await request.body()", "    return await bound(request)"]
+                lines += [
+                    "async def late(request):",
+                    "    await request.body()",
+                    "    return await bound(request)",
+                ]
             return "\n".join(lines) + "\n"
         lines = [*self.plan.lines, f"_response = _respond({self._result()})"]
         if self.plan.needs_exits:

@@ -12,6 +12,8 @@ from framework.wire.websocket.events import MAX_CONTROL, Event, Ping, Pong, WebS
 
 __all__ = ["FrameParser"]
 
+_SURROGATES = tuple(bytes((0xED, second)) for second in range(0xA0, 0xC0))
+
 
 class FrameParser:
     """Takes the bytes of one direction of a connection in any pieces; the time is linear in their number.
@@ -291,6 +293,9 @@ class FrameParser:
             except UnicodeDecodeError:
                 _fault("text that is not UTF-8", 1007)
             self._checked += used
+            # The codec waits for the third byte of a surrogate, though the second has decided.
+            if self._message.startswith(_SURROGATES, self._checked):
+                _fault("text that is not UTF-8", 1007)
 
     def _end_message(self, events: list[Event]) -> None:
         message = bytes(self._message or b"")
