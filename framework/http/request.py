@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from os import urandom
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
@@ -79,7 +79,8 @@ class Request(RequestHead):
     """One request.
 
     ``method``, ``target`` (as sent), ``raw_path``, ``query_string``, ``minor`` and the framing facts come from the
-    wire; ``params`` holds the path parameters, converted; ``endpoint`` is the route's.
+    wire; ``params`` holds the path parameters, converted; ``endpoint`` is the route's; ``deadline`` (loop time) is set
+    to the route's ``timeout`` from when the handler first waits, unless it was set to an earlier one before.
     """
 
     __slots__ = ("_made", "_source", "deadline", "endpoint", "exchange", "params", "received")
@@ -122,6 +123,19 @@ class Request(RequestHead):
         return self._make("headers", lambda: Headers(self.fields()))
 
     @property
+    def trailers(self) -> Headers:
+        """The fields behind a chunked body, kept apart from ``headers`` (RFC 9110 section 6.5); empty for any other.
+
+        There once the body was read to its end; raises RuntimeError before.
+        """
+        made = self._made
+        if made is not None and "trailers" in made:
+            return cast("Headers", made["trailers"])
+        if self.received is None:
+            raise RuntimeError("trailers come behind the body: read it to its end first")
+        return Headers([])
+
+    @property
     def query(self) -> QueryParams:
         """The query string's parameters. Raises HTTPError 400 where there are too many."""
         return self._make("query", lambda: QueryParams(self.query_string))
@@ -159,10 +173,14 @@ class Request(RequestHead):
 
     @property
     def url(self) -> str:
-        """The absolute URL that was asked for; its host was checked by the wire (RFC 9110 section 7.1)."""
+        """The absolute URL that was asked for (RFC 9110 section 7.1).
+
+        The wire lets no character into the host that could begin a path, and a proxy's word on it is checked too.
+        """
         origin = self.origin
+        path = "" if self.raw_path == "*" else self.raw_path
         query = f"?{self.query_string}" if self.query_string else ""
-        return f"{origin.scheme}://{origin.host}{self.raw_path}{query}"
+        return f"{origin.scheme}://{origin.host}{path}{query}"
 
     def __getitem__(self, key: StateKey[T]) -> T:
         if self._made is None:
@@ -192,18 +210,20 @@ class Request(RequestHead):
             raise _too_large(limit)
         return body
 
-    async def stream(self, max_size: int | None = None) -> AsyncIterator[bytes]:
-        """The body as it arrives; reading slowly slows the client down. ``max_size`` None sets no limit."""
-        if self.received is not None:
-            if max_size is not None and len(self.received) > max_size:
-                raise _too_large(max_size)
-            if self.received:
-                yield self.received
-            return
-        async for part in self._limited(max_size):
-            yield part
+    def stream(self, max_size: int | None = None) -> AsyncIterator[bytes]:
+        """The body as it arrives; reading slowly slows the client down. ``max_size`` None sets no limit.
 
-    async def _limited(self, limit: int | None) -> AsyncIterator[bytes]:
+        Raises HTTPError 413 past ``max_size``, and PeerClosed when the client goes away meanwhile.
+        """
+        return self._limited(max_size) if self.received is None else self._again(self.received, max_size)
+
+    async def _again(self, body: bytes, limit: int | None) -> AsyncGenerator[bytes, None]:
+        if limit is not None and len(body) > limit:
+            raise _too_large(limit)
+        if body:
+            yield body
+
+    async def _limited(self, limit: int | None) -> AsyncGenerator[bytes, None]:
         source = self._source
         if source is None:
             raise RuntimeError("the body of this request was consumed already")
@@ -216,6 +236,7 @@ class Request(RequestHead):
             if limit is not None and total > limit:
                 raise _too_large(limit)
             yield part
+        self._make("trailers", lambda: Headers(source.trailers))
 
     async def json(self, max_size: int | None = None) -> Any:
         """The body as untyped JSON. Raises HTTPError 415 for another media type, 400 with the position of a fault."""
@@ -235,8 +256,9 @@ class Request(RequestHead):
         return parse_urlencoded(await self.body(max_size), max_fields)
 
     def background(self, function: Callable[..., Any], *args: Any) -> None:
-        """Runs ``function(*args)``, sync or async, once the response is written. The server owns it: its failure is
-        logged, and shutdown waits for it within the drain deadline."""
+        """Runs ``function(*args)``, sync or async, once the response is written, whatever that is. The server owns it:
+        its failure is logged, and shutdown waits for it within the drain deadline. It sees the context variables as
+        they are now."""
         self.exchange.after_response(function, args)
 
     def __repr__(self) -> str:

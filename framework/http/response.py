@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import ClassVar, Final, TypeAlias
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from typing import ClassVar, Final, TypeAlias, cast
 
 from framework.http.cookies import SameSite, set_cookie
 from framework.http.headers import MutableHeaders
@@ -48,7 +48,9 @@ class Response:
         self.media_type = media_type
         self.fields: MutableHeaders | None = None
         if headers:
-            self.headers.extend(headers.items() if isinstance(headers, Mapping) else headers)
+            if isinstance(headers, Mapping):
+                headers = cast("Mapping[str, str]", headers).items()
+            self.headers.extend(headers)
 
     @property
     def headers(self) -> MutableHeaders:
@@ -99,11 +101,18 @@ class StreamingResponse(Response):
     """A response whose body is made while it is sent, each piece when the client has room for it.
 
     Args:
-        content: pieces of bytes or text; empty ones are skipped. Closed (``aclose``) when the client goes away.
+        content: pieces of bytes or text. Closed (``aclose``) when it ends and when the client goes away.
         length: the body's bytes where known: then Content-Length frames it, else chunked does (RFC 9112 section 7.1).
+
+    The head goes out with the first piece, so that what fails before it is answered as an error; later failures cut
+    the connection. An empty first piece sends the head alone, ahead of a body that takes its time; other empty pieces
+    are skipped. The head of an event stream goes out at once, because browsers wait for it.
+
+    ``on_drain`` is called when the server begins to shut down while the response is on its way: one without an end
+    should end then.
     """
 
-    __slots__ = ("content", "length")
+    __slots__ = ("content", "length", "on_drain")
 
     kind: ClassVar[int] = STREAM
 
@@ -119,3 +128,4 @@ class StreamingResponse(Response):
         super().__init__(b"", status, headers=headers, media_type=media_type)
         self.content = content
         self.length = length
+        self.on_drain: Callable[[], None] | None = None

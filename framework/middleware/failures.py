@@ -18,15 +18,18 @@ from framework.errors import (
     SetupError,
 )
 from framework.http.problem import PROBLEM_JSON, problem
-from framework.http.request import Request
+from framework.http.request import Request, StateKey
 from framework.http.response import Response
 
-__all__ = ["ErrorMap", "Renderer", "check_renderer"]
+__all__ = ["FAILURE", "ErrorMap", "Renderer", "check_renderer"]
 
 E = TypeVar("E", bound=BaseException)
 _LOG: Final = logging.getLogger("framework.error")
 _PAGE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 Renderer: TypeAlias = Callable[[Request, E], Response]
+
+FAILURE: Final[StateKey[BaseException]] = StateKey("failure")
+"""The error that the response answers, for after hooks: ``request.get(FAILURE)``."""
 
 
 def check_renderer(kind: Any, render: Any) -> None:
@@ -78,6 +81,7 @@ class ErrorMap:
 
     def render(self, request: Request, error: BaseException) -> Response:
         """The response to ``error``; never raises. A renderer that fails is itself an unexpected error."""
+        request[FAILURE] = error
         renderer = self._renderer_of(error)
         if renderer is None:
             only = _only_one(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from framework.errors import ResourceError
@@ -16,8 +17,8 @@ class Background:
     """The owner of background tasks.
 
     Args:
-        max_tasks: how many may be under way at once; one more is refused with ResourceError.
         on_error: told of every failure; nothing is swallowed.
+        max_tasks: how many may be under way at once; one more is refused with ResourceError.
     """
 
     __slots__ = ("_max_tasks", "_on_error", "_tasks")
@@ -30,11 +31,14 @@ class Background:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def spawn(self, function: Callable[..., Any], *args: Any) -> None:
-        """Runs ``function(*args)``, sync or async, in a Task. Raises ResourceError when ``max_tasks`` are under way."""
+    def spawn(self, function: Callable[..., Any], *args: Any, context: Context | None = None) -> None:
+        """Runs ``function(*args)``, sync or async, in a Task of its own; ``context`` is the caller's unless given.
+
+        Raises ResourceError when ``max_tasks`` are under way.
+        """
         if len(self._tasks) >= self._max_tasks:
             raise ResourceError(f"{self._max_tasks} background tasks are under way")
-        task = asyncio.get_running_loop().create_task(self._guard(function, args))
+        task = asyncio.get_running_loop().create_task(self._guard(function, args), context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -46,13 +50,13 @@ class Background:
         except Exception as error:
             self._on_error(error)
 
-    async def drain(self, timeout: float) -> int:
-        """Waits ``timeout`` seconds for what is under way, then cancels the rest and returns how many that were."""
-        if self._tasks and timeout > 0:
-            await asyncio.wait(set(self._tasks), timeout=timeout)
-        left = set(self._tasks)
-        for task in left:
+    async def drain(self) -> None:
+        """Waits until nothing is under way."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def cancel(self) -> int:
+        """Cancels what is under way and returns how many that were; ``drain`` waits for their ends."""
+        for task in self._tasks:
             task.cancel()
-        if left:
-            await asyncio.gather(*left, return_exceptions=True)
-        return len(left)
+        return len(self._tasks)

@@ -11,13 +11,15 @@ from framework.http.response import Response, StreamingResponse
 from framework.http.status import phrase
 from framework.wire.leaves import encode_fields, encode_response
 
-__all__ = ["ResponseEncoder"]
+__all__ = ["BODILESS", "ResponseEncoder", "asks_to_close"]
 
 MAX_PREFIXES: Final = 1024
 FRAMING: Final = frozenset(
     {"content-length", "transfer-encoding", "connection", "date", "keep-alive", "upgrade"}
 )
-BODILESS: Final = frozenset({204, 304})
+BODILESS: Final = frozenset({204, 205, 304})
+"""Statuses whose responses have no content (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5)."""
+ANY: Final = -1
 
 
 class ResponseEncoder:
@@ -42,6 +44,7 @@ class ResponseEncoder:
         self.closing = date + b"connection: close\r\n\r\n"
 
     def tail(self, keep_alive: bool, minor: int) -> bytes:
+        """The end of a head: Date, Connection where it says something, and the empty line."""
         if keep_alive:
             return self.keeping if minor else self.keeping_1_0
         return self.closing
@@ -62,7 +65,7 @@ class ResponseEncoder:
         return made
 
     def whole(self, response: Response, head: bool, tail: bytes) -> bytes:
-        """Head and body of a plain response in one buffer; no body for HEAD (``head``), 204 and 304.
+        """Head and body of a plain response in one buffer; no body for HEAD (``head``), 204, 205 and 304.
 
         Raises LocalProtocolError where a field would break the message.
         """
@@ -72,34 +75,44 @@ class ResponseEncoder:
         return encode_response(prefix, None, response.body, tail, not head)
 
     def _whole(self, response: Response, head: bool, tail: bytes) -> bytes:
-        prefix = self.prefix(response.status, response.media_type)
-        fields = response.fields
-        pairs = _checked(fields.pairs, response, head) if fields is not None else None
-        if response.status in BODILESS:
-            return prefix + encode_fields(pairs or []) + tail
-        return encode_response(prefix, pairs, response.body, tail, not head)
+        status = response.status
+        prefix = self.prefix(status, response.media_type)
+        pairs = _pairs(response)
+        if status in BODILESS:
+            length = b"content-length: 0\r\n" if status == 205 else b""
+            return prefix + length + encode_fields(_checked(pairs, ANY)) + tail
+        if head and not response.body and any(name == "content-length" for name, _ in pairs):
+            return prefix + encode_fields(_told_length(pairs)) + tail
+        return encode_response(prefix, _checked(pairs, len(response.body)), response.body, tail, not head)
 
     def opening(self, response: StreamingResponse, *, chunked: bool, tail: bytes) -> bytes:
         """The head of a streamed response; ``chunked`` false and no length means the close ends the body."""
-        pairs = [] if response.fields is None else list(response.fields.pairs)
-        for name, _ in pairs:
-            if name in FRAMING:
-                raise LocalProtocolError(f"the server writes the field {name}, not the response")
-        if response.status not in BODILESS:
-            if response.length is not None:
-                pairs.append(("content-length", str(response.length)))
-            elif chunked:
-                pairs.append(("transfer-encoding", "chunked"))
-        return self.prefix(response.status, response.media_type) + encode_fields(pairs) + tail
+        status, length = response.status, response.length
+        if length is not None and length < 0:
+            raise LocalProtocolError(f"a body of {length} bytes")
+        pairs = list(_checked(_pairs(response), ANY if status in BODILESS else length))
+        if status == 205:
+            pairs.append(("content-length", "0"))
+        elif status in BODILESS:
+            pass
+        elif length is not None:
+            pairs.append(("content-length", str(length)))
+        elif chunked:
+            pairs.append(("transfer-encoding", "chunked"))
+        return self.prefix(status, response.media_type) + encode_fields(pairs) + tail
 
 
-def _checked(pairs: list[tuple[str, str]], response: Response, head: bool) -> list[tuple[str, str]]:
-    """Refuses fields that contradict the framing; a Content-Length that says the same is dropped."""
+def _pairs(response: Response) -> list[tuple[str, str]]:
+    return [] if response.fields is None else response.fields.pairs
+
+
+def _checked(pairs: list[tuple[str, str]], length: int | None) -> list[tuple[str, str]]:
+    """Refuses fields that contradict the framing; a Content-Length that says ``length`` is dropped, or any, if ANY."""
     if not any(name in FRAMING for name, _ in pairs):
         return pairs
     kept: list[tuple[str, str]] = []
     for name, value in pairs:
-        if name == "content-length" and (head or value == str(len(response.body))):
+        if name == "content-length" and (length == ANY or value == str(length)):
             continue
         if name == "connection" and value.lower() == "close":
             continue
@@ -107,6 +120,15 @@ def _checked(pairs: list[tuple[str, str]], response: Response, head: bool) -> li
             raise LocalProtocolError(f"the server writes the field {name}, not the response")
         kept.append((name, value))
     return kept
+
+
+def _told_length(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The fields of the response to HEAD whose handler tells the length of the body that GET would have."""
+    lengths = {value for name, value in pairs if name == "content-length"}
+    (length,) = lengths if len(lengths) == 1 else ("",)
+    if not (length.isascii() and length.isdigit()):
+        raise LocalProtocolError("a Content-Length that is no single number")
+    return [*_checked(pairs, ANY), ("content-length", length)]
 
 
 def asks_to_close(response: Response) -> bool:

@@ -12,6 +12,7 @@ from framework.net.wheel import NEVER
 __all__ = ["Link"]
 
 MAX_LINGERED: Final = 1_048_576
+MAX_QUIET: Final = 60.0
 
 
 class Link(asyncio.Protocol):
@@ -19,6 +20,9 @@ class Link(asyncio.Protocol):
 
     Three deadlines run beside each other, each NEVER while it does not apply: ``_read_by`` (the client owes bytes),
     ``_handle_by`` (the handler owes a response), ``_write_by`` (the client must take what was written).
+
+    ``peer`` is the other end of the socket, None on a unix socket; like ``scheme`` it outlives the transport, which
+    is None once the connection is lost.
     """
 
     __slots__ = (
@@ -32,12 +36,16 @@ class Link(asyncio.Protocol):
         "_writable",
         "_write_by",
         "due",
+        "peer",
+        "scheme",
         "transport",
     )
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self.transport: asyncio.Transport | None = None
+        self.peer: Address | None = None
+        self.scheme = "http"
         self._closing = False
         self._reading = True
         self._writable: asyncio.Future[None] | None = None
@@ -48,20 +56,28 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self._core.connections.add(self)
+        name = transport.get_extra_info("peername")
+        if isinstance(name, tuple):
+            host, port = cast("tuple[str, int]", name[:2])
+            self.peer = Address(host, port)
+        if transport.get_extra_info("ssl_object") is not None:
+            self.scheme = "https"
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._core.leave(self)
-        self._core.wheel.forget(self)
-        self._read_by = self._handle_by = self._write_by = NEVER
+        self._read_by = self._write_by = NEVER
         self.transport = None
         self._closing = True
         self._release_writers()
 
+    def _leave(self) -> None:
+        """Nothing is left of the connection."""
+        self._core.leave(self)
+        self._core.wheel.forget(self)
+
     # -- deadlines --------------------------------------------------------------------------------------------------
 
     def _expect_bytes(self, timeout: float) -> None:
-        """The client owes bytes within ``timeout`` seconds."""
+        """The client owes bytes within ``timeout`` seconds, give or take a tick."""
         wheel = self._core.wheel
         self._read_by = due = wheel.now + timeout
         if due < self.due:
@@ -69,6 +85,7 @@ class Link(asyncio.Protocol):
 
     def on_due(self, now: float) -> float:
         if now >= self._write_by:
+            self._write_by = NEVER
             self._written_late()
         if now >= self._handle_by:
             self._handle_by = NEVER
@@ -76,7 +93,8 @@ class Link(asyncio.Protocol):
         if now >= self._read_by:
             self._read_by = NEVER
             self._read_late()
-        return min(self._read_by, self._handle_by, self._write_by)
+        # While there are connections the wheel turns, so that its time and the Date field stay true.
+        return min(self._read_by, self._handle_by, self._write_by, now + MAX_QUIET)
 
     def _read_late(self) -> None:
         raise NotImplementedError
@@ -87,29 +105,32 @@ class Link(asyncio.Protocol):
     def _written_late(self) -> None:
         """A client that took some of it gets another ``write_timeout``; one that took nothing is cut off."""
         transport = self.transport
-        self._write_by = NEVER
         if transport is None:
             return
         left = transport.get_write_buffer_size()
         if left < self._buffered:
-            self._buffered = left
-            self._write_by = self._core.wheel.now + self._core.settings.write_timeout
+            self._expect_taken(left)
         else:
             self._core.log.info("cut off a client that does not read: %d bytes were waiting for it", left)
-            transport.abort()
+            self.abort()
+
+    def _expect_taken(self, waiting: int) -> None:
+        """The client has ``write_timeout`` to take some of the ``waiting`` bytes."""
+        self._buffered = waiting
+        self._write_by = due = self._core.wheel.now + self._core.settings.write_timeout
+        self._core.wheel.watch(self, due)
 
     # -- flow control -----------------------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
-        core = self._core
         if self._writable is None:
-            self._writable = core.loop.create_future()
-        self._buffered = self.transport.get_write_buffer_size() if self.transport is not None else 0
-        self._write_by = core.wheel.now + core.settings.write_timeout
-        core.wheel.watch(self, self._write_by)
+            self._writable = self._core.loop.create_future()
+        if self.transport is not None:
+            self._expect_taken(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        self._write_by = NEVER
+        if self.transport is not None and not self.transport.is_closing():
+            self._write_by = NEVER
         self._release_writers()
 
     def _release_writers(self) -> None:
@@ -118,8 +139,10 @@ class Link(asyncio.Protocol):
             writable.set_result(None)
 
     def write(self, data: bytes) -> None:
-        """Writes to the transport; dropped when the client is gone."""
-        if self.transport is not None:
+        """Writes to the transport; dropped when the client is gone, or our side closed."""
+        if self.transport is not None and self._lingered < 0:
+            if self._writable is not None:
+                self._buffered += len(data)
             self.transport.write(data)
 
     async def drained(self) -> None:
@@ -135,15 +158,19 @@ class Link(asyncio.Protocol):
     def _resume_reading(self) -> None:
         if not self._reading and self.transport is not None:
             self._reading = True
-            self.transport.resume_reading()
+            # In a Context without the request's: a transport keeps the one it resumes in.
+            self._core.runners.context.copy().run(self.transport.resume_reading)
 
     # -- endings ----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Closes once what was written has gone out."""
+        """Closes once the client has taken what was written; it has ``write_timeout`` to go on taking it."""
         self._closing = True
-        if self.transport is not None:
-            self.transport.close()
+        self._read_by = NEVER
+        transport = self.transport
+        if transport is not None and not transport.is_closing():
+            transport.close()
+            self._expect_taken(transport.get_write_buffer_size())
 
     def shut_down(self) -> None:
         """The server drains: go away as soon as nothing is under way."""
@@ -156,6 +183,7 @@ class Link(asyncio.Protocol):
     def abort(self) -> None:
         """Closes at once; what was written may be lost."""
         self._closing = True
+        self._read_by = self._write_by = NEVER
         if self.transport is not None:
             self.transport.abort()
 
@@ -164,14 +192,18 @@ class Link(asyncio.Protocol):
         instead of a reset (RFC 9112 section 9.6)."""
         transport = self.transport
         self._closing = True
-        if transport is None or self._lingered >= 0:
-            return
-        if not transport.can_write_eof():
-            transport.close()
+        if transport is None or transport.is_closing() or self._lingered >= 0:
             return
         self._lingered = 0
+        try:
+            if not transport.can_write_eof():
+                self.close()
+                return
+            transport.write_eof()
+        except OSError:  # the client is gone, and the transport has not noticed
+            self.abort()
+            return
         self._resume_reading()
-        transport.write_eof()
         self._expect_bytes(self._core.settings.linger_timeout)
 
     def _swallow(self, data: bytes) -> None:
@@ -180,19 +212,6 @@ class Link(asyncio.Protocol):
         if self._lingered > MAX_LINGERED:
             self.close()
 
-    # -- who is there -----------------------------------------------------------------------------------------------
-
-    @property
-    def peer(self) -> Address | None:
-        """The other end of the socket; None on a unix socket."""
-        name = self.transport.get_extra_info("peername") if self.transport is not None else None
-        return Address(name[0], name[1]) if isinstance(name, tuple) else None
-
     def extra(self, name: str) -> Any:
         """What the transport tells by that name (``asyncio.BaseTransport.get_extra_info``), None when it does not."""
         return self.transport.get_extra_info(name) if self.transport is not None else None
-
-    @property
-    def scheme(self) -> str:
-        secure = self.transport is not None and self.transport.get_extra_info("ssl_object") is not None
-        return "https" if secure else "http"

@@ -5,171 +5,207 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import copy_context
-from typing import Any, Generic, TypeVar
+from types import coroutine
+from typing import Any, TypeAlias
 
-from framework.net.step import Stepper
+from framework.net.step import Stepper, Suspended
 
-__all__ = ["Resumed", "Runner", "Runners"]
+__all__ = ["Job", "Resumed", "Runner", "Runners"]
 
-T = TypeVar("T")
+Job: TypeAlias = "Callable[[asyncio.CancelledError | None], Coroutine[Any, Any, None]]"
+"""What a parked Task is given to do; it is told of a cancellation that came before its first step."""
 
 
-class Resumed(Generic[T]):
-    """Awaits a coroutine that may have taken its first step already: hands on what it yielded, then drives it.
+class Resumed:
+    """Awaits a coroutine that already took its first step: hands on what it yielded, then drives it to its end."""
 
-    Args:
-        yielded: what the first step yielded.
-        interrupt: a cancellation that came since then.
-        started: whether there was a first step.
-    """
+    __slots__ = ("_coro", "_interrupt", "_yielded")
 
-    __slots__ = ("_coro", "_interrupt", "_started", "_yielded")
-
-    def __init__(
-        self,
-        coro: Coroutine[Any, Any, T],
-        yielded: Any,
-        interrupt: asyncio.CancelledError | None,
-        *,
-        started: bool = True,
-    ) -> None:
-        self._coro = coro
-        self._yielded = yielded
+    def __init__(self, suspended: Suspended, interrupt: asyncio.CancelledError | None) -> None:
+        self._coro = suspended.coro
+        self._yielded = suspended.yielded
         self._interrupt = interrupt
-        self._started = started
 
-    def __await__(self) -> Generator[Any, Any, T]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         coro = self._coro
         yielded = self._yielded
+        torn_down = False
         try:
-            if not self._started:
-                yielded = coro.send(None)
-            # A cancel() that came between the hand-over and this step: as a Task does, pass it to what is awaited.
-            if self._interrupt is not None and (yielded is None or not yielded.cancel()):
+            if self._interrupt is not None and not _cancel(yielded, self._interrupt):
                 yielded = coro.throw(self._interrupt)
             while True:
                 try:
                     value = yield yielded
+                except GeneratorExit:  # the Task is being torn down: nothing may be awaited any more
+                    torn_down = True
+                    coro.close()
+                    raise
                 except BaseException as error:
                     yielded = coro.throw(error)
                 else:
                     yielded = coro.send(value)
         except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+            return stop.value
+        except GeneratorExit as error:
+            if torn_down:
+                raise
+            raise RuntimeError("the handler raised GeneratorExit") from error
+
+
+def _cancel(awaited: Any, interrupt: asyncio.CancelledError) -> bool:
+    """As Task.cancel() does, cancels what is awaited; False when there is nothing to cancel."""
+    if getattr(awaited, "_asyncio_future_blocking", None) is None:
+        return False
+    return bool(awaited.cancel(msg=interrupt.args[0] if interrupt.args else None))
+
+
+@coroutine
+def _suspension() -> Generator[None, None, None]:
+    yield
 
 
 class Runner:
-    """One parked Task and its Context. ``hand_over`` gives it a coroutine to finish."""
+    """One parked Task and its Context. ``step`` takes first steps in it; ``hand_over`` gives it a job to finish."""
 
-    __slots__ = ("_job", "_loop", "_owner", "_wake", "context", "pristine", "step", "task")
+    __slots__ = ("_job", "_owner", "_wake", "context", "step", "task")
 
-    def __init__(self, owner: Runners, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: Runners) -> None:
         self._owner = owner
-        self._loop = loop
-        self.pristine = copy_context()
-        self.context = self.pristine.copy()
-        self._wake: asyncio.Future[None] = loop.create_future()
-        self._job: Callable[[asyncio.CancelledError | None], Coroutine[Any, Any, None]] | None = None
-        self.task = loop.create_task(self._run(), context=self.context)
-        self.step = Stepper(loop, self.task, self.context, self.pristine).step
+        self.context = owner.context.copy()
+        self._wake: asyncio.Future[None] = owner.loop.create_future()
+        self._job: Job | None = None
+        # A Task that is cancelled ahead of its first step never enters its coroutine, and the job would be lost:
+        # so this one is inside already.
+        coro = self._run()
+        coro.send(None)
+        self.task = owner.loop.create_task(coro, context=self.context)
+        self.step = Stepper(owner.loop, self.task, self.context, owner.context).step
 
     @property
     def clean(self) -> bool:
-        """Nothing a request set in the Context or asked of the Task is left behind."""
-        return self.context == self.pristine and not self.task.cancelling()
+        """Nothing is left behind that a request set in the Context or asked of the Task."""
+        return self.context == self._owner.context and not self.task.cancelling()
 
-    def hand_over(self, job: Callable[[asyncio.CancelledError | None], Coroutine[Any, Any, None]]) -> None:
-        """Runs ``job(interrupt)`` in the parked Task; ``interrupt`` is a cancellation that came before its first step."""
+    def hand_over(self, job: Job) -> None:
+        """Runs ``job(interrupt)`` in the parked Task."""
         self._job = job
         if not self._wake.done():
             self._wake.set_result(None)
 
     async def _run(self) -> None:
+        inside = False
         while True:
             interrupt = None
             try:
+                if not inside:
+                    inside = True
+                    await _suspension()
                 await self._wake
             except asyncio.CancelledError as error:
-                if self._job is None:
-                    raise
-                interrupt = error
-            job = self._job
-            assert job is not None
+                # One that was taken back by uncancel() is none. Without a job it is a late one, meant for a request
+                # that is over: the Task ends, and is found not to be clean.
+                if self.task.cancelling():
+                    if self._job is None:
+                        raise
+                    interrupt = error
+            job, self._job = self._job, None
+            self._wake = self._owner.loop.create_future()
+            if job is None:
+                continue
             try:
                 await job(interrupt)
-            except BaseException:
+            except Exception as error:
+                self._owner.on_error(error)
+            finally:
                 self._owner.release(self)
-                raise
-            self._job = None
-            self._wake = self._loop.create_future()
+            job = None  # and with it the request
             if not self._owner.take_back(self):
                 return
-
-    def close(self) -> None:
-        """Ends a parked Task that has no job."""
-        self.task.cancel()
 
 
 class Runners:
     """The parked Tasks of one server.
 
-    ``spare`` is the one the next handler steps in; ``full`` says that ``max_active`` handlers are suspended.
+    ``spare`` is the one the next handler steps in, if it is clean; ``full`` says that ``max_active`` are at work.
+
+    Args:
+        on_error: told of what a job raises; a job is not meant to.
     """
 
-    __slots__ = ("_idle", "_loop", "_max_active", "_max_idle", "active", "full", "spare")
+    __slots__ = (
+        "_idle",
+        "_max_active",
+        "_max_idle",
+        "active",
+        "context",
+        "full",
+        "loop",
+        "on_error",
+        "spare",
+    )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, *, max_active: int = 4096, max_idle: int = 256
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_error: Callable[[BaseException], None],
+        *,
+        max_active: int = 4096,
+        max_idle: int = 256,
     ) -> None:
-        self._loop = loop
+        self.loop = loop
+        self.on_error = on_error
+        self.context = copy_context()
         self._idle: list[Runner] = []
         self._max_active = max_active
         self._max_idle = max_idle
         self.active: set[Runner] = set()
         self.full = False
-        self.spare = Runner(self, loop)
+        self.spare = Runner(self)
 
     def take(self) -> Runner:
-        """Takes the spare away for a handler that suspended and puts another in its place."""
+        """Takes the spare away for a job and puts another in its place."""
         runner = self.spare
+        self.spare = self._idle.pop() if self._idle else Runner(self)
         self.active.add(runner)
         self.full = len(self.active) >= self._max_active
-        self.spare = self._idle.pop() if self._idle else Runner(self, self._loop)
         return runner
 
     def fresh(self) -> Runner:
-        """A Task besides the spare, which is taking some other handler's first step right now."""
-        runner = Runner(self, self._loop)
+        """A Task besides the spare, which may be taking some other handler's first step right now."""
+        runner = Runner(self)
         self.active.add(runner)
         self.full = len(self.active) >= self._max_active
         return runner
 
-    def renew(self) -> None:
-        """Replaces a spare that a handler left dirty."""
-        self.spare.close()
-        self.spare = self._idle.pop() if self._idle else Runner(self, self._loop)
+    def renew(self) -> Runner:
+        """Replaces a spare that is not clean."""
+        while not self.spare.clean:
+            self.spare.task.cancel()
+            self.spare = self._idle.pop() if self._idle else Runner(self)
+        return self.spare
+
+    def release(self, runner: Runner) -> None:
+        """Takes note that a runner's job is done."""
+        self.active.discard(runner)
+        self.full = len(self.active) >= self._max_active
 
     def take_back(self, runner: Runner) -> bool:
-        """Parks a Task whose job is done; False ends it instead."""
-        self.release(runner)
+        """Parks a Task whose job is done; False when it had better end."""
         if len(self._idle) >= self._max_idle or not runner.clean:
             return False
         self._idle.append(runner)
         return True
-
-    def release(self, runner: Runner) -> None:
-        self.active.discard(runner)
-        self.full = len(self.active) >= self._max_active
 
     @property
     def parked(self) -> int:
         """Tasks without a job."""
         return len(self._idle) + 1
 
-    async def close(self) -> None:
-        """Ends every Task, the active ones by cancelling them."""
-        runners = [self.spare, *self._idle, *self.active]
+    async def close(self, timeout: float) -> int:
+        """Ends every Task, the active ones by cancelling them; returns how many have not ended within ``timeout``."""
+        tasks = {runner.task for runner in (self.spare, *self._idle, *self.active)}
         self._idle.clear()
-        for runner in runners:
-            runner.close()
-        await asyncio.gather(*(runner.task for runner in runners), return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        _, left = await asyncio.wait(tasks, timeout=timeout)
+        return len(left)

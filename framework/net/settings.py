@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from framework.errors import ConfigError
+from framework.http.forwarded import TrustedProxies
+
 __all__ = ["ServerSettings", "TLSFiles"]
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -24,7 +27,27 @@ class TLSFiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the server listens, how long it waits and how much it takes.
 
+    Timeouts of connections are kept to a quarter of a second.
+
     Attributes:
+        unix_socket: a path to listen on, instead of ``host`` and ``port``.
+        max_connections: further ones are told 503 and closed.
+        max_active_requests: handlers that wait at the same time; further requests are answered 503.
+        max_head: of a request; ``max_fields`` and ``max_target`` bound its parts.
+        max_body_in_flight: of one body, or of pipelined requests, that may wait here before reading pauses.
+        max_drained_body: what may be left of a body nobody read, for the connection to live on.
+        max_pipelined_per_turn: requests of one connection that are begun before others have their turn.
+        header_timeout: from the first byte of a head (of a connection, for the first) to its last.
+        body_timeout: within it a kilobyte of the body has to come, or its rest.
+        keep_alive_timeout: from a response to the next request.
+        write_timeout: within it the client has to take some of what waits for it.
+        linger_timeout: how long a refused client may go on sending.
+        not_ready_timeout: at shutdown, from the moment the app is not ready until the server stops accepting.
+        drain_timeout: then for requests under way, and background work, to end by themselves.
+        cancel_timeout: then for what was cancelled to clean up.
+        trusted_proxies: addresses, networks or "unix", whose X-Forwarded-* fields are believed.
+        half_close: a client that closed its side of the connection still gets the answers to what it sent; else it
+            counts as gone.
         idle_grace: at shutdown, how long keep-alive connections may still bring a request (which is answered with
             ``Connection: close``) before the idle ones are closed.
         workers: processes that serve.
@@ -52,6 +75,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_body_in_flight: Count = 65_536
     max_drained_body: Annotated[int, Meta(ge=0)] = 262_144
     max_pipelined_per_turn: Count = 32
+    max_background_tasks: Count = 10_000
 
     header_timeout: Seconds = 10.0
     body_timeout: Seconds = 30.0
@@ -85,3 +109,11 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     trusted_proxies: tuple[str, ...] = ()
     half_close: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_target >= self.max_head:
+            raise ValueError(f"max_target ({self.max_target}) has to be less than max_head ({self.max_head})")
+        try:
+            TrustedProxies(self.trusted_proxies)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error

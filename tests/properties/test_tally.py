@@ -14,7 +14,9 @@ from framework.net.tally import Family, Kind, Labels, Mode, Sample, Tally, merge
 BOUNDS = ("0.1", "0.5", "1.0", "+Inf")
 Values = dict[tuple[str, Labels], float]
 
-labels: st.SearchStrategy[Labels] = st.sampled_from([(), (("a", "1"),), (("a", "2"),), (("a", "1"), ("b", "1"))])
+labels: st.SearchStrategy[Labels] = st.sampled_from(
+    [(), (("a", "1"),), (("a", "2"),), (("a", "1"), ("b", "1"))]
+)
 counts = st.integers(0, 1000)
 
 
@@ -42,7 +44,9 @@ def histograms(draw: st.DrawFn, bounds: tuple[str, ...] | None = None) -> Family
 def gauges(draw: st.DrawFn) -> Family:
     mode: Mode = draw(st.sampled_from(("sum", "max", "min")))
     taken = draw(st.dictionaries(labels, counts, max_size=3))
-    return Family(f"g_{mode}", "gauge", "", "", mode, tuple(Sample("g", key, value) for key, value in taken.items()))
+    return Family(
+        f"g_{mode}", "gauge", "", "", mode, tuple(Sample("g", key, value) for key, value in taken.items())
+    )
 
 
 @st.composite

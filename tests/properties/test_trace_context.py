@@ -28,8 +28,8 @@ def test_what_is_read_is_well_formed(text: str) -> None:
         trace_id, span_id, flags = found
         assert re.fullmatch("[0-9a-f]{32}", trace_id)
         assert re.fullmatch("[0-9a-f]{16}", span_id)
-        assert "0" * 32 != trace_id
-        assert "0" * 16 != span_id
+        assert trace_id != "0" * 32
+        assert span_id != "0" * 16
         assert 0 <= flags <= 3
 
 

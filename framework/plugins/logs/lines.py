@@ -76,7 +76,7 @@ def human_lines(*, colors: bool) -> Line:
 
     def line(event: Event) -> str:
         try:
-            harmless = {name: _harmless(name, value) for name, value in _short(event).items()}
+            harmless = {_harmless("", name): _harmless(name, value) for name, value in _short(event).items()}
             return str(render(None, "", harmless))
         except Exception:
             return json_line(event)

@@ -29,7 +29,7 @@ class Logging:
     def setup(self, setup: Setup, config: LoggingSettings) -> None:
         """Records the hooks and the lifespan; loggers are set up when the app starts."""
         from framework.plugins.logs.access import AccessLines
-        from framework.plugins.logs.scope import log_scope
+        from framework.plugins.logs.scope import LogScope
 
         access = AccessLines(config.access_skip, config.access_flush_interval) if config.access else None
 
@@ -51,7 +51,7 @@ class Logging:
         if access is not None:
             setup.use(access, phase=Phase.EDGE)
             setup.on_built(lambda routes: access.be_silent(_have_access_log(routes)))
-        setup.use(log_scope, phase=Phase.EDGE)
+        setup.use(LogScope(), phase=Phase.EDGE)
         setup.lifespan(logging_as_configured)
 
 

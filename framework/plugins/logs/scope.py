@@ -7,13 +7,13 @@ from contextvars import ContextVar, Token
 from sys import getrefcount
 from typing import Final, cast
 
-from framework.http.handler import Handler
 from framework.http.request import Request
 from framework.http.response import STREAM, Response, StreamingResponse
+from framework.middleware.chain import Hooks
 from framework.middleware.observed import ObservedBody
 from framework.middleware.trace_context import trace_of
 
-__all__ = ["current_fields", "fields_of", "log_scope"]
+__all__ = ["LogScope", "current_fields", "fields_of"]
 
 
 def fields_of(request: Request) -> Mapping[str, object]:
@@ -23,24 +23,28 @@ def fields_of(request: Request) -> Mapping[str, object]:
 
 
 class _Scope:
-    """The fields of one request, made when the first line asks for them: most requests log nothing."""
+    """The fields of one request, made when the first line asks for them: most requests log nothing.
 
-    __slots__ = ("_fields", "_request")
+    ``token`` undoes its entering.
+    """
+
+    __slots__ = ("_fields", "request", "token")
 
     def __init__(self, request: Request | None) -> None:
-        self._request = request
+        self.request = request
+        self.token: Token[_Scope | None] | None = None
         self._fields: Mapping[str, object] | None = None
 
     @property
     def fields(self) -> Mapping[str, object]:
         if self._fields is None:
-            self._fields = {} if self._request is None else fields_of(self._request)
+            self._fields = {} if self.request is None else fields_of(self.request)
         return self._fields
 
     def close(self) -> None:
         """The request is over. Tasks that outlive it keep its fields, but not itself, its body and its connection."""
         _ = self.fields
-        self._request = None
+        self.request = None
 
 
 _SCOPE: Final[ContextVar[_Scope | None]] = ContextVar("log_scope", default=None)
@@ -52,34 +56,33 @@ def current_fields() -> Mapping[str, object]:
     return {} if scope is None else scope.fields
 
 
-def _references(scope: _Scope) -> int:
-    return getrefcount(scope)
+class LogScope(Hooks):
+    """Whatever is logged between these hooks, in child tasks and streamed bodies too, carries the request's fields.
 
-
-def log_scope(handler: Handler) -> Handler:
-    """A middleware: whatever is logged below it, in child tasks and streamed bodies too, carries the request's fields.
-
-    For phase EDGE. Hooks run outside of it; they have the request at hand.
+    For phase EDGE. Hooks run in the Context of the handler, so that no onion is needed.
     """
-    nobody = _Scope(None)
-    unshared = _references(nobody)
 
-    async def in_scope(request: Request) -> Response:
+    def __init__(self) -> None:
+        nobody = _Scope(None)
+        self._unshared = getrefcount(nobody)
+
+    def before(self, request: Request) -> None:
+        """Enters the scope."""
         scope = _Scope(request)
-        token = _SCOPE.set(scope)
-        try:
-            response = await handler(request)
-        finally:
-            _SCOPE.reset(token)
-            # Somebody else has it: a context that a task or a timer of this request runs in.
-            if _references(scope) > unshared:
-                scope.close()
+        scope.token = _SCOPE.set(scope)
+
+    def after(self, request: Request, response: Response) -> None:
+        """Leaves it. A stream enters it again for each of its pieces."""
+        scope = _SCOPE.get()
+        if scope is None or scope.token is None or scope.request is not request:
+            return
+        _SCOPE.reset(scope.token)
+        # Somebody else has it: a Context that a task or a timer of this request runs in.
+        if getrefcount(scope) > self._unshared:
+            scope.close()
         if response.kind == STREAM:
             streamed = cast("StreamingResponse", response)
             streamed.content = _ScopedBody(streamed, request)
-        return response
-
-    return in_scope
 
 
 class _ScopedBody(ObservedBody):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import Final, cast
 
@@ -19,7 +20,7 @@ from prometheus_client.core import (
     SummaryMetricFamily,
 )
 
-from framework.http.request import Request, StateKey
+from framework.http.request import Request
 from framework.http.response import STREAM, Response, StreamingResponse
 from framework.middleware.chain import Hooks
 from framework.middleware.observed import ObservedBody
@@ -59,7 +60,19 @@ class _Requests:
         self.has_body = method != "HEAD"
 
 
-_CLOCK: Final[StateKey[tuple[_Requests, float]]] = StateKey("metrics.clock")
+class _Clock:
+    """A request under way. ``token`` takes it out of the Context again."""
+
+    __slots__ = ("requests", "started", "token")
+
+    def __init__(self, requests: _Requests) -> None:
+        self.requests = requests
+        self.token: Token[_Clock | None] = _CLOCK.set(self)
+        self.started = perf_counter()
+
+
+# Hooks run in the Context of their request; this is cheaper than a value in the request's state.
+_CLOCK: Final[ContextVar[_Clock | None]] = ContextVar("metrics.clock", default=None)
 
 
 class RequestMetrics(Hooks):
@@ -92,17 +105,18 @@ class RequestMetrics(Hooks):
         if requests is None:
             requests = self._find(request)
         requests.active += 1
-        request[_CLOCK] = (requests, perf_counter())
+        _Clock(requests)
 
     def after(self, request: Request, response: Response) -> None:
         """Counts the answer."""
-        clock = request.get(_CLOCK)
+        clock = _CLOCK.get()
         if clock is None:  # a hook further out has answered
             requests, seconds = self._find(request), 0.0
             requests.active += 1
         else:
-            requests, started = clock
-            seconds = perf_counter() - started
+            seconds = perf_counter() - clock.started
+            requests = clock.requests
+            _CLOCK.reset(clock.token)
         answers = requests.answers.get(response.status)
         if answers is None:
             answers = self._answers(requests, response.status)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from contextvars import Token
+from typing import Final, cast
 
 from opentelemetry.context import Context, attach, detach
 from opentelemetry.propagate import get_global_textmap
@@ -19,10 +20,10 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import AttributeValue
 
-from framework.http.handler import Handler
 from framework.http.request import Request, StateKey
 from framework.http.response import STREAM, Response, StreamingResponse
 from framework.middleware.chain import Hooks
+from framework.middleware.failures import FAILURE
 from framework.middleware.observed import ObservedBody
 from framework.middleware.trace_context import TRACE, TraceContext
 
@@ -34,14 +35,14 @@ METHODS: Final = frozenset(
 
 
 class _Live:
-    """A span under way. ``error``: what the handler raised."""
+    """A span under way, current since ``token`` was given."""
 
-    __slots__ = ("context", "error", "span")
+    __slots__ = ("context", "span", "token")
 
     def __init__(self, span: Span, context: Context) -> None:
         self.span = span
         self.context = context
-        self.error: Exception | None = None
+        self.token: Token[Context] = attach(context)
 
 
 _LIVE: Final[StateKey[_Live]] = StateKey("tracing.live")
@@ -61,8 +62,8 @@ class _Fields(Getter[Request]):
 class RequestSpans(Hooks):
     """Makes a server span of each request, by the semantic conventions for HTTP; for phase EDGE.
 
-    Hooks begin and end it, so that it tells of answers too that no handler gave; an onion makes it current. A streamed
-    body belongs to it, and gets no span of its own. The query is left out: it may hold secrets.
+    It is current between the hooks, which run in the Context of the handler. A streamed body belongs to it, and gets no
+    span of its own. The query is left out: it may hold secrets.
 
     Args:
         skip: patterns of routes that have none.
@@ -102,32 +103,17 @@ class RequestSpans(Hooks):
             return propagator.extract(request, Context(), self._getter)
         return Context()
 
-    def __call__(self, handler: Handler) -> Handler:
-        async def traced(request: Request) -> Response:
-            live = request.get(_LIVE)
-            if live is None:
-                return await handler(request)
-            token = attach(live.context)
-            try:
-                return await handler(request)
-            except Exception as error:
-                live.error = error
-                raise
-            finally:
-                detach(token)
-
-        return traced
-
     def after(self, request: Request, response: Response) -> None:
         """Ends the span; that of a stream goes on until its end."""
         live = request.get(_LIVE)
         if live is None:
             return
+        detach(live.token)
         span = live.span
         if span.is_recording():
             span.set_attribute("http.response.status_code", response.status)
             if response.status >= 500:
-                _failed(span, live.error, str(response.status))
+                _failed(span, request.get(FAILURE), str(response.status))
         if response.kind == STREAM:
             streamed = cast("StreamingResponse", response)
             streamed.content = _TracedBody(streamed, live)
@@ -144,10 +130,10 @@ class _TracedBody(ObservedBody):
         super().__init__(response.content)
         self._live = live
 
-    def enter(self) -> Any:
+    def enter(self) -> Token[Context]:
         return attach(self._live.context)
 
-    def leave(self, entered: Any) -> None:
+    def leave(self, entered: Token[Context]) -> None:
         detach(entered)
 
     def ended(self, error: BaseException | None) -> None:
@@ -157,7 +143,7 @@ class _TracedBody(ObservedBody):
         span.end()
 
 
-def _failed(span: Span, error: Exception | None, otherwise: str) -> None:
+def _failed(span: Span, error: BaseException | None, otherwise: str) -> None:
     span.set_status(StatusCode.ERROR)
     if error is None:
         span.set_attribute("error.type", otherwise)

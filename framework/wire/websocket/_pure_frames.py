@@ -120,14 +120,18 @@ class FrameParser:
         """Frames, as long as whole ones are there."""
         size = len(data)
         masked = self._masked
+        head, bit = (6, 128) if masked else (2, 0)
         while at < size:
             # The usual frame: a short message of its own, all there.
-            if masked and self._kind == 0 and size - at > 6 and data[at] in self._usual:
-                length = data[at + 1] - 128
-                stop = at + 6 + length
+            start = at + head
+            if self._kind == 0 and start < size and data[at] in self._usual:
+                length = data[at + 1] - bit
+                stop = start + length
                 if 0 < length <= self._short and stop <= size:
-                    key = int.from_bytes((data[at + 2 : at + 6] * (length // 4 + 1))[:length], "little")
-                    payload = (int.from_bytes(data[at + 6 : stop], "little") ^ key).to_bytes(length, "little")
+                    payload = data[start:stop]
+                    if masked:
+                        key = int.from_bytes((data[at + 2 : start] * (length // 4 + 1))[:length], "little")
+                        payload = (int.from_bytes(payload, "little") ^ key).to_bytes(length, "little")
                     events.append(_text(payload) if data[at] == 0x81 else payload)
                     at = stop
                     continue

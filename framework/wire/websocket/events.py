@@ -79,10 +79,10 @@ def read_close(payload: bytes) -> Close:
     """
     if not payload:
         return Close()
-    code = int.from_bytes(payload[:2], "big")
-    if len(payload) == 1 or not is_close_code(code):
-        raise WebSocketError("an invalid close code")
     try:
-        return Close(code, payload[2:].decode())
+        close = Close(int.from_bytes(payload[:2], "big"), payload[2:].decode())
     except UnicodeDecodeError:
         raise WebSocketError("a close reason that is not UTF-8", 1007) from None
+    if len(payload) == 1 or not is_close_code(close.code):
+        raise WebSocketError("an invalid close code")
+    return close

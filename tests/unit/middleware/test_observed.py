@@ -49,7 +49,7 @@ async def test_a_body_that_ends() -> None:
 async def test_a_body_that_fails() -> None:
     error = ValueError()
     watch = Watch(two(error))
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         async for _ in watch:
             pass
     await watch.aclose()

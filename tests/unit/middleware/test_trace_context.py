@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.support.fake_request import fake_request
 
 from framework.http.request import Request
 from framework.middleware.trace_context import (
@@ -14,6 +13,7 @@ from framework.middleware.trace_context import (
     trace_of,
 )
 from framework.wire.leaves import Limits, parse_request
+from tests.support.fake_request import fake_request
 
 TRACE_ID = "12345678901234567890123456789012"
 PARENT_ID = "1234567890123456"
@@ -136,7 +136,9 @@ def test_every_visible_character_but_two_may_stand_in_a_value() -> None:
 
 
 def test_a_request_stands_in_the_trace_of_its_caller() -> None:
-    trace = trace_of(request_with(("TraceParent", f" \t{GOOD} "), ("tracestate", "a=1"), ("tracestate", "b=2")))
+    trace = trace_of(
+        request_with(("TraceParent", f" \t{GOOD} "), ("tracestate", "a=1"), ("tracestate", "b=2"))
+    )
     assert (trace.trace_id, trace.parent_id, trace.sampled) == (TRACE_ID, PARENT_ID, True)
     assert trace.state == "a=1,b=2"
     assert trace.span_id != PARENT_ID

@@ -10,7 +10,7 @@ import pytest
 from framework.net.tally import Family, Kind, Mode, Sample, Tally, merge, pack, remains, unpack
 
 
-def family(kind: Kind, *samples: Sample, mode: Mode = "each", name: str = "m", help: str = "") -> Family:  # noqa: A002
+def family(kind: Kind, *samples: Sample, mode: Mode = "each", name: str = "m", help: str = "") -> Family:
     return Family(name, kind, help, "", mode, samples)
 
 

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def checking(timeout: float = 5.0, max_age: float = 60.0, **probes: Callable[[], Any]) -> AsyncIterator[Checks]:
+async def checking(
+    timeout: float = 5.0, max_age: float = 60.0, **probes: Callable[[], Any]
+) -> AsyncIterator[Checks]:
     checks = Checks(probes, timeout=timeout, max_age=max_age)
     try:
         yield checks
@@ -188,7 +190,8 @@ async def test_changes_are_logged_once(caplog: pytest.LogCaptureFixture) -> None
 
     caplog.set_level(logging.INFO, "framework.health")
     async with checking(max_age=0.0, probe=probe, fine=lambda: None) as checks:
-        for ok in (False, False, True, True, False):
+        for now_ok in (False, False, True, True, False):
+            ok = now_ok
             await checks.outcomes()
     assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
         ("WARNING", "health check probe: OSError: no route"),

@@ -80,7 +80,10 @@ async def test_checks_of_plugins_and_of_mounted_apps_count() -> None:
     app.mount("/inner", inner)
     async with TestClient(app) as client:
         checks = (await client.get("/readyz")).json()["checks"]
-        assert {name: found["status"] for name, found in checks.items()} == {"db": "ok", "/inner:queue": "failed"}
+        assert {name: found["status"] for name, found in checks.items()} == {
+            "db": "ok",
+            "/inner:queue": "failed",
+        }
 
 
 async def test_a_slow_check_does_not_hold_up_the_answer() -> None:
@@ -92,7 +95,11 @@ async def test_a_slow_check_does_not_hold_up_the_answer() -> None:
 async def test_other_paths_and_none() -> None:
     settings = {"health.live_path": "/alive", "health.ready_path": "/ready"}
     async with TestClient(app_with(), settings=settings) as client:
-        assert [(await client.get(path)).status for path in ("/alive", "/ready", "/healthz")] == [200, 200, 404]
+        assert [(await client.get(path)).status for path in ("/alive", "/ready", "/healthz")] == [
+            200,
+            200,
+            404,
+        ]
     async with TestClient(app_with(), settings={"health.enabled": False}) as client:
         assert (await client.get("/healthz")).status == 404
 

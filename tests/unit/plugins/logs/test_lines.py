@@ -16,8 +16,16 @@ from framework.app.secret import Secret
 from framework.plugins.logs.lines import Timestamps, human_lines, json_line
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=8) | st.just(object()),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary(max_size=8)
+    | st.just(object()),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -60,8 +68,8 @@ def test_a_stranger_writes_no_line_and_no_colours() -> None:
     line = human_lines(colors=False)(
         {"timestamp": "t", "level": "info", "event": "a\n2026 [critical] b\x1b[31m", "path": "/x\r\n\x9b"}
     )
-    assert line == "t [info     ] a\\n2026 [critical] b\\x1b[31m   path='/x\\\\r\\\\n\\\\x9b'" or "\n" not in line
-    assert "\x1b" not in line
+    assert line.startswith("t [info     ] a\\n2026 [critical] b\\x1b[31m ")
+    assert line.endswith(r"path=/x\r\n\x9b")
 
 
 def test_a_traceback_keeps_its_lines() -> None:

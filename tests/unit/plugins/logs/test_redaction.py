@@ -42,7 +42,9 @@ def test_names_that_tell_of_secrets(name: str) -> None:
     assert Redaction(["pin-code"]).fields({name: "hunter2"}) == {name: "***"}
 
 
-@pytest.mark.parametrize("name", ["tokenizer", "secretary", "passwordless", "keyboard", "pin", "cookie_count", "author"])
+@pytest.mark.parametrize(
+    "name", ["tokenizer", "secretary", "passwordless", "keyboard", "pin", "cookie_count", "author"]
+)
 def test_names_that_do_not(name: str) -> None:
     assert Redaction().fields({name: "x"}) == {name: "x"}
 
@@ -91,7 +93,10 @@ def test_a_circle_ends() -> None:
     ("text", "shown"),
     [
         ("redis://:hunter2@cache:6379/0", "redis://***@cache:6379/0"),
-        ("cannot reach postgres://ann:hunter2@db/x, will retry", "cannot reach postgres://***@db/x, will retry"),
+        (
+            "cannot reach postgres://ann:hunter2@db/x, will retry",
+            "cannot reach postgres://***@db/x, will retry",
+        ),
         ("https://example.com/a@b", "https://example.com/a@b"),
         ("a@b.example", "a@b.example"),
     ],

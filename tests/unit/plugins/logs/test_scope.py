@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import weakref
-from collections.abc import AsyncIterable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, cast
 
 import pytest
-from tests.support.fake_request import fake_request
 
 from framework.http.request import Request
 from framework.http.response import Response, StreamingResponse
-from framework.plugins.logs.scope import current_fields, fields_of, log_scope
+from framework.plugins.logs.scope import LogScope, current_fields, fields_of
+from tests.support.fake_request import fake_request
 
 pytestmark = pytest.mark.anyio
+
+
+async def through(handler: Callable[[Request], Awaitable[Response]], request: Request) -> Response:
+    """Runs the hooks and the handler as a connection does: in one Context."""
+    hooks = LogScope()
+    hooks.before(request)
+    try:
+        response = await handler(request)
+    except ValueError:
+        response = Response(status=500)
+    hooks.after(request, response)
+    return response
 
 
 async def test_inside_and_outside() -> None:
@@ -27,28 +41,39 @@ async def test_inside_and_outside() -> None:
 
     request = fake_request()
     assert current_fields() == {}
-    await log_scope(handler)(request)
+    await through(handler, request)
     assert current_fields() == {}
     assert seen == [fields_of(request)]
     assert set(fields_of(request)) == {"request_id", "trace_id", "span_id"}
 
 
-async def test_an_error_leaves_it_too() -> None:
+async def test_the_context_comes_out_as_it_was() -> None:
     async def handler(request: Request) -> Response:
         raise ValueError
 
-    with pytest.raises(ValueError, match="^$"):
-        await log_scope(handler)(fake_request())
+    before = contextvars.copy_context()
+    await through(handler, fake_request())
+    assert contextvars.copy_context() == before
+
+
+async def test_hooks_that_were_not_run_ahead_undo_nothing() -> None:
+    LogScope().after(fake_request(), Response())
     assert current_fields() == {}
 
 
-async def test_a_request_that_logs_nothing_makes_no_fields() -> None:
+async def test_a_request_that_logs_nothing_makes_no_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    monkeypatch.setattr("framework.plugins.logs.scope.fields_of", lambda request: made.append(request) or {})
+
     async def handler(request: Request) -> Response:
         return Response()
 
-    request = fake_request()
-    await log_scope(handler)(request)
-    assert request._made is None
+    await through(handler, fake_request())
+    assert made == []
+
+
+class Witness:
+    """Something that a request holds, and that tells when it is gone."""
 
 
 async def test_a_task_that_outlives_its_request_keeps_the_fields_but_not_the_request() -> None:
@@ -63,39 +88,31 @@ async def test_a_task_that_outlives_its_request_keeps_the_fields_but_not_the_req
         tasks.append(asyncio.create_task(later()))
         return Response()
 
-    class Body(bytes):
-        """What should not be kept."""
-
     request = fake_request()
-    kept = Witness()
-    request.received = kept  # type: ignore[assignment]
-    await log_scope(handler)(request)
+    request.received = cast("bytes", Witness())
+    alive = weakref.ref(cast("Any", request.received))
+    await through(handler, request)
     expected = fields_of(request)
-    alive = weakref.ref(kept)
-    del request, kept
+    del request
     gc.collect()
     assert alive() is None
     go.set()
     assert await tasks[0] == expected
 
 
-class Witness:
-    """Something that a request holds."""
-
-
 async def test_a_body_is_made_within_the_scope() -> None:
     seen: list[object] = []
 
-    async def pieces() -> AsyncIterable[bytes]:
+    async def pieces() -> AsyncGenerator[bytes]:
         for _ in range(2):
             seen.append(current_fields())
             yield b"x"
 
     async def handler(request: Request) -> Response:
-        return StreamingResponse(pieces())  # type: ignore[arg-type]
+        return StreamingResponse(pieces())
 
     request = fake_request()
-    response = await log_scope(handler)(request)
+    response = await through(handler, request)
     assert isinstance(response, StreamingResponse)
     async for _ in response.content:
         assert current_fields() == {}

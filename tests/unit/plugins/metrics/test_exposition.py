@@ -32,6 +32,8 @@ def test_the_format_that_is_liked_best(accept: str | None, expected: str) -> Non
     assert choose_format(accept).media_type == expected
 
 
-@given(st.text(max_size=200) | st.from_regex(r"application/openmetrics-text; ?version=.{0,20}", fullmatch=True))
+@given(
+    st.text(max_size=200) | st.from_regex(r"application/openmetrics-text; ?version=.{0,20}", fullmatch=True)
+)
 def test_any_field_has_a_format(accept: str) -> None:
     assert choose_format(accept).media_type.startswith((TEXT, OPEN))

@@ -68,7 +68,12 @@ def test_the_mode_of_a_gauge_is_known_from_its_registration() -> None:
     registry = Registry()
     filled(registry)
     modes = {family.name: family.mode for family in count(registry).families}
-    assert (modes["most"], modes["all_of_them"], modes["each"], modes["about"]) == ("max", "sum", "each", "newest")
+    assert (modes["most"], modes["all_of_them"], modes["each"], modes["about"]) == (
+        "max",
+        "sum",
+        "each",
+        "newest",
+    )
     plain = CollectorRegistry()
     filled(plain)
     assert {family.mode for family in count(plain).families if family.kind == "gauge"} == {"each"}

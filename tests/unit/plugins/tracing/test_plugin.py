@@ -65,7 +65,7 @@ async def test_a_request_is_one_span() -> None:
     traced = Traced()
 
     @traced.app.get("/users/{id:int}")
-    async def user(id: int) -> str:  # noqa: A002
+    async def user(id: int) -> str:
         return "x"
 
     async with traced.client() as client:
@@ -261,7 +261,11 @@ async def test_a_stream_that_fails_is_an_error() -> None:
 
 async def test_the_client_behind_a_trusted_proxy() -> None:
     traced = Traced(**{"server.trusted_proxies": ["10.0.0.0/8", "127.0.0.0/8"]})
-    fields = {"x-forwarded-for": "203.0.113.9", "x-forwarded-proto": "https", "x-forwarded-host": "[2001:db8::1]:444"}
+    fields = {
+        "x-forwarded-for": "203.0.113.9",
+        "x-forwarded-proto": "https",
+        "x-forwarded-host": "[2001:db8::1]:444",
+    }
     async with traced.client() as client:
         await client.get("/", headers=fields)
     found = attributes(traced.span)

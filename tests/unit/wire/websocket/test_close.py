@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from framework.errors import LocalProtocolError
-from framework.wire.websocket.events import Close, Event, Ping, is_close_code
+from framework.wire.websocket.events import Close, Event, Ping, Pong, is_close_code
 from framework.wire.websocket.frames import encode_close
 from framework.wire.websocket.leaves import FrameParser
 
@@ -32,7 +32,10 @@ def test_case_7_1_nothing_after_a_close(sent: Sent, read: Read, after: tuple[int
 
 def test_case_7_1_6_a_close_behind_much(sent: Sent, read: Read) -> None:
     much = b"x" * 262144
-    assert read(sent((1, much, True), (8, close(1000), True), (9, b"", True)))[0] == [much.decode(), Close(1000)]
+    assert read(sent((1, much, True), (8, close(1000), True), (9, b"", True)))[0] == [
+        much.decode(),
+        Close(1000),
+    ]
 
 
 CASE_7_3 = {
@@ -98,5 +101,6 @@ def test_what_must_not_be_sent(code: int, reason: str) -> None:
 
 
 def test_kinds_of_control_frames_are_not_mixed_up() -> None:
-    assert Ping(b"a") != Close()
+    events: list[Event] = [Ping(b"a"), Pong(b"a"), Close()]
+    assert [events.index(event) for event in events] == [0, 1, 2]
     assert repr(Close(1000, "x")) == "Close(code=1000, reason='x')"

@@ -98,7 +98,9 @@ def test_the_first_offer_that_suits_is_taken() -> None:
     assert server().accept("x-webkit-deflate-frame, x-other") is None
 
 
-@pytest.mark.parametrize("value", ["", ";", f"{NAME};", f"{NAME}; =1", f"{NAME}; a=", f'{NAME}; a="', "a b", "é"])
+@pytest.mark.parametrize(
+    "value", ["", ";", f"{NAME};", f"{NAME}; =1", f"{NAME}; a=", f'{NAME}; a="', "a b", "é"]
+)
 def test_a_malformed_field(value: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         server().accept(value)
@@ -157,7 +159,7 @@ def test_both_sides_understand_each_other(server_fresh: bool, client_fresh: bool
     theirs, ours = client_side.confirm(found[0]), found[1]
     to_client = FrameParser("client", inflater=theirs)
     to_server = FrameParser("server", inflater=ours)
-    messages = [TEXT, TEXT.encode(), "", b"", "é" * 5000, os.urandom(40000), TEXT, "", ""]
+    messages: list[str | bytes] = [TEXT, TEXT.encode(), "", b"", "é" * 5000, os.urandom(40000), TEXT, "", ""]
     for message in messages:
         assert to_client.feed(encode_compressed(message, ours)) == [message]
         assert to_server.feed(encode_compressed(message, theirs, MASK)) == [message]
@@ -189,7 +191,9 @@ def test_what_one_connection_sends_is_not_in_the_next_ones_window() -> None:
 
 def test_window_bits_are_kept_to() -> None:
     for bits in (9, 10, 15):
-        compressed = agreed(server_max_window_bits=bits, server_no_context_takeover=True).deflate(TEXT.encode() * 100)
+        compressed = agreed(server_max_window_bits=bits, server_no_context_takeover=True).deflate(
+            TEXT.encode() * 100
+        )
         assert compressed is not None
         assert inflated(zlib.decompressobj(-bits), compressed) == TEXT.encode() * 100
 
@@ -229,11 +233,12 @@ def test_a_bomb_in_fragments_stops_at_the_message_limit() -> None:
     """Also where nothing is left of the limit: zlib takes a limit of 0 for none."""
     data = raw(bytes(4 * MIB))
     for limit in (1000, MIB, 1):
-        parser = FrameParser("server", max_message=limit, inflater=agreed())
+        stream = b"".join(
+            encode_frame(0 if at else 2, data[at : at + 100], fin=False, mask=MASK, rsv1=not at)
+            for at in range(0, len(data), 100)
+        )
         with pytest.raises(WebSocketError) as caught:
-            for at in range(0, len(data), 100):
-                part = data[at : at + 100]
-                parser.feed(encode_frame(0 if at else 2, part, fin=False, mask=MASK, rsv1=not at))
+            FrameParser("server", max_message=limit, inflater=agreed()).feed(stream)
         assert caught.value.code == 1009
 
 
@@ -257,7 +262,9 @@ def test_fragments_with_control_frames_between(fresh: bool) -> None:
     for _ in range(2):
         stream = encode_frame(1, data[:7], fin=False, mask=MASK, rsv1=True)
         stream += encode_frame(9, b"ping", mask=MASK)
-        stream += encode_frame(0, data[7:20], fin=False, mask=MASK) + encode_frame(0, b"", fin=False, mask=MASK)
+        stream += encode_frame(0, data[7:20], fin=False, mask=MASK) + encode_frame(
+            0, b"", fin=False, mask=MASK
+        )
         stream += encode_frame(0, data[20:], mask=MASK) + encode_text("plain", MASK)
         events = [event for at in range(0, len(stream), 3) for event in parser.feed(stream[at : at + 3])]
         assert events == [Ping(b"ping"), text, "plain"]
@@ -320,7 +327,9 @@ def test_memory_per_connection_is_bounded() -> None:
     """By default: at most 16 KiB while talking, and nothing before the first compressed message."""
     deflation = ServerDeflation()
     offer = f"{NAME}; client_max_window_bits"
-    theirs = ClientDeflation(client_max_window_bits=12, threshold=0).confirm(f"{NAME}; client_max_window_bits=12")
+    theirs = ClientDeflation(client_max_window_bits=12, threshold=0).confirm(
+        f"{NAME}; client_max_window_bits=12"
+    )
     frame = encode_compressed(TEXT, theirs, MASK)
     tracemalloc.start()
     try:

@@ -116,7 +116,9 @@ CASE_5 = {
 
 
 @pytest.mark.parametrize(("fragments", "events", "code"), CASE_5.values(), ids=CASE_5)
-def test_case_5_fragments(read: Read, fragments: list[tuple[int, bytes, bool]], events: object, code: int) -> None:
+def test_case_5_fragments(
+    read: Read, fragments: list[tuple[int, bytes, bool]], events: object, code: int
+) -> None:
     data = b"".join(
         bytes(((0x80 if fin else 0) | opcode, 0x80 | len(payload)))
         + MASK

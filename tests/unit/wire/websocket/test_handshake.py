@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from framework.errors import LocalProtocolError
@@ -34,13 +36,15 @@ def request(line: str = "GET /chat HTTP/1.1", *more: str, **changed: str | None)
     fields: dict[str, str | None] = {name.lower(): value for name, value in GOOD.items()}
     fields |= {name.replace("_", "-"): value for name, value in changed.items()}
     lines = [line, *(f"{name}: {value}" for name, value in fields.items() if value is not None), *more]
-    head = parse_request("".join(f"{each}\r\n" for each in (*lines, "")).encode("latin-1"), 0, Limits(), RequestHead)
+    head = parse_request(
+        "".join(f"{each}\r\n" for each in (*lines, "")).encode("latin-1"), 0, Limits(), RequestHead
+    )
     assert head is not None
     return head
 
 
-def accepted(head: RequestHead, **options: tuple[str, ...] | frozenset[str] | ServerDeflation) -> Accepted:
-    outcome = check_upgrade_request(head, **options)  # type: ignore[arg-type]
+def accepted(head: RequestHead, **options: Any) -> Accepted:
+    outcome = check_upgrade_request(head, **options)
     assert isinstance(outcome, Accepted), outcome
     return outcome
 
@@ -65,7 +69,9 @@ def test_the_key_of_the_rfc() -> None:
 def test_the_request_of_the_rfc() -> None:
     """RFC 6455 section 1.2."""
     head = request(
-        origin="http://server.example.com", sec_websocket_protocol="chat, superchat", sec_websocket_extensions="x"
+        origin="http://server.example.com",
+        sec_websocket_protocol="chat, superchat",
+        sec_websocket_extensions="x",
     )
     outcome = accepted(head, subprotocols=("superchat", "chat"))
     assert outcome == Accepted(
@@ -94,7 +100,7 @@ def test_the_request_of_the_rfc() -> None:
         {"sec_websocket_extensions": "x-other; a=b"},
     ],
 )
-def test_good_requests(changed: dict[str, str | None]) -> None:
+def test_good_requests(changed: dict[str, Any]) -> None:
     assert accepted(request(**changed)).accept == ACCEPT
 
 
@@ -176,7 +182,9 @@ def test_extensions_are_agreed_on_over_all_their_fields() -> None:
     answer = parsed(upgrade_response(outcome)).field("sec-websocket-extensions")
     assert answer is not None
     assert answer.startswith("permessage-deflate; server_no_context_takeover")
-    assert accepted(request(sec_websocket_extensions="x-other"), deflation=ServerDeflation()).extensions is None
+    assert (
+        accepted(request(sec_websocket_extensions="x-other"), deflation=ServerDeflation()).extensions is None
+    )
 
 
 ORIGINS: list[tuple[str | None, str, bool]] = [
@@ -206,7 +214,9 @@ ORIGINS: list[tuple[str | None, str, bool]] = [
 
 
 @pytest.mark.parametrize(("origin", "host", "allowed"), ORIGINS)
-def test_another_site_may_not_open_a_websocket_by_default(origin: str | None, host: str, allowed: bool) -> None:
+def test_another_site_may_not_open_a_websocket_by_default(
+    origin: str | None, host: str, allowed: bool
+) -> None:
     """Cross-site WebSocket hijacking: the browser sends the cookies along, and asks no leave first."""
     assert origin_allowed(origin, host) == allowed
 

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from framework.errors import RemoteProtocolError
-from framework.wire.leaves import Limits, RequestHead, ResponseHead, encode_fields, parse_request, parse_response
+from framework.wire.leaves import (
+    Limits,
+    RequestHead,
+    ResponseHead,
+    encode_fields,
+    parse_request,
+    parse_response,
+)
 from framework.wire.websocket.deflate import ClientDeflation, ServerDeflation
 from framework.wire.websocket.handshake import Accepted, accept_key, check_upgrade_request, upgrade_response
 from framework.wire.websocket.handshake_client import (
@@ -45,9 +52,9 @@ def test_good_answers() -> None:
     assert check_upgrade_response(response(upgrade="WebSocket"), KEY) == Agreed(None, None)
     chosen = response(sec_websocket_protocol="b")
     assert check_upgrade_response(chosen, KEY, subprotocols=("a", "b")) == Agreed("b", None)
-    assert check_upgrade_response(response(), KEY, subprotocols=("a",), deflation=ClientDeflation()) == Agreed(
-        None, None
-    )
+    assert check_upgrade_response(
+        response(), KEY, subprotocols=("a",), deflation=ClientDeflation()
+    ) == Agreed(None, None)
 
 
 @pytest.mark.parametrize("status", ["200 OK", "302 Found", "403 Forbidden", "426 Upgrade Required"])
@@ -72,7 +79,10 @@ def test_a_refusal_carries_its_status(status: str) -> None:
         (response(sec_websocket_protocol="a"), {}),
         (response(sec_websocket_protocol="a"), {"subprotocols": ("b",)}),
         (response(sec_websocket_protocol="a, b"), {"subprotocols": ("a", "b")}),
-        (response("101 x", "Sec-WebSocket-Protocol: a", sec_websocket_protocol="a"), {"subprotocols": ("a",)}),
+        (
+            response("101 x", "Sec-WebSocket-Protocol: a", sec_websocket_protocol="a"),
+            {"subprotocols": ("a",)},
+        ),
         (response(sec_websocket_extensions="permessage-deflate"), {}),
         (response(sec_websocket_extensions="x-other"), {"deflation": ClientDeflation()}),
         (response(sec_websocket_extensions="permessage-deflate;"), {"deflation": ClientDeflation()}),

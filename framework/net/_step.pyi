@@ -1,3 +1,0 @@
-from framework.net.step import _PureStepper
-
-class Stepper(_PureStepper): ...
