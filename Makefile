@@ -62,4 +62,4 @@ clean: ## remove everything that was made here
 	rm -rf .venv .venv-lock .venv-bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find framework apps tests benchmarks scripts -name node_modules -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 	find framework -name '*.so' -exec rm -f {} +
-	for leaf in $$(find framework -name '*.pyx'); do rm -f "$${leaf%.pyx}.c"; done
+	find framework -name '*.c' -exec rm -f {} +

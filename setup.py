@@ -1,4 +1,7 @@
-"""Compiles the leaves, every .pyx. Without Cython or a compiler the install succeeds and pure twins serve."""
+"""Compiles the leaves (every .pyx) and the core (every .py with a .pxd beside it), where that can be done.
+
+Without Cython or a compiler the install succeeds: pure-Python twins serve, and the core runs as it is written.
+"""
 
 import os
 import sys
@@ -7,6 +10,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 LEAVES = sorted(Path("framework").rglob("*.pyx"))
+CORE = sorted(path for path in Path("framework").rglob("*.py") if path.with_suffix(".pxd").exists())
 
 
 def extensions() -> list[Extension]:
@@ -19,10 +23,11 @@ def extensions() -> list[Extension]:
         return []
     modules: list[Extension] = cythonize(
         [
-            Extension(".".join(leaf.with_suffix("").parts), [str(leaf)], extra_compile_args=["-O3"])
-            for leaf in LEAVES
+            Extension(".".join(path.with_suffix("").parts), [str(path)], extra_compile_args=["-O3", "-w"])
+            for path in (*LEAVES, *CORE)
         ],
-        compiler_directives={"language_level": "3"},
+        # What the core's annotations say is not turned into C types; its .pxd alone does that.
+        compiler_directives={"language_level": "3", "annotation_typing": False},
     )
     for module in modules:
         # Where a compiler is absent or fails build_ext then warns and goes on. (cythonize() drops the flag.)

@@ -1,5 +1,9 @@
 """An asyncio networking framework: HTTP server core, router, dependency injection, middleware and plugins."""
 
+from framework._sources import prefer_sources as _prefer_sources
+
+_prefer_sources()
+
 from framework.app.answers import Answer
 from framework.app.application import App
 from framework.app.binding import Body, Cookie, Form, Header, Inject, Path, Query

@@ -38,10 +38,21 @@ class Step(NamedTuple):
 
 
 def served(twin: str) -> str:
-    """A program that fails unless `twin` serves: every leaf compiled, or the pure ones in their place."""
-    leaves = [leaf.relative_to(ROOT).with_suffix("") for leaf in sorted(ROOT.glob("framework/**/*.pyx"))]
-    imports = "\n".join(f"import {'.'.join(leaf.parts)}" for leaf in leaves) if twin == "compiled" else ""
-    return f"{imports}\nfrom framework.wire.leaves import TWIN\nassert TWIN == {twin!r}, TWIN"
+    """A program that fails unless `twin` serves: leaves and core compiled, or all from source."""
+    leaves = sorted(ROOT.glob("framework/**/*.pyx"))
+    core = [pxd.with_suffix(".py") for pxd in sorted(ROOT.glob("framework/**/*.pxd"))]
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (*(leaves if twin == "compiled" else ()), *(path for path in core if path.exists()))
+    ]
+    return (
+        "from importlib import import_module\n"
+        "from framework.wire.leaves import TWIN\n"
+        f"assert TWIN == {twin!r}, TWIN\n"
+        f"for name in {names!r}:\n"
+        "    file = import_module(name).__file__\n"
+        f"    assert file.endswith('.py') is {twin != 'compiled'}, file\n"
+    )
 
 
 def are_compiled() -> bool:

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+FRAMEWORK = Path(__file__).resolve().parent.parent / "framework"
+
+
+def pytest_sessionstart() -> None:
+    """Tests of a compiled module whose source has changed since would test what is no more."""
+    for compiled in FRAMEWORK.rglob("*.so"):
+        stem = compiled.with_name(compiled.name.partition(".")[0])
+        sources = [stem.with_suffix(kind) for kind in (".py", ".pyx", ".pxd")]
+        if any(source.exists() and source.stat().st_mtime > compiled.stat().st_mtime for source in sources):
+            pytest.exit(f"{compiled.name} is older than its source: make build", returncode=3)
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

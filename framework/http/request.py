@@ -83,10 +83,10 @@ class Request(RequestHead):
     to the route's ``timeout`` from when the handler first waits, unless it was set to an earlier one before.
     """
 
-    __slots__ = ("_made", "_source", "deadline", "endpoint", "exchange", "params", "received")
+    __slots__ = ()
 
-    _made: dict[Any, Any] | None
-    _source: BodySource | None
+    made: dict[Any, Any] | None
+    source: BodySource | None
     deadline: float | None
     endpoint: Endpoint
     exchange: Exchange
@@ -97,15 +97,13 @@ class Request(RequestHead):
         """Ties the head to its connection and body: ``body`` where it is complete, else ``source``."""
         self.exchange = exchange
         self.received = body
-        self._source = source
-        self._made = None  # what was asked for so far, by its key; most requests never need the dictionary
-        self.deadline = None
+        self.source = source
 
     def _make(self, key: Any, make: Callable[[], T]) -> T:
-        """``make()`` at the first call for ``key``, then the same object."""
-        made = self._made
+        """``make()`` at the first call for ``key``, then the same object. Most requests never need the dictionary."""
+        made = self.made
         if made is None:
-            made = self._made = {}
+            made = self.made = {}
         try:
             return cast("T", made[key])
         except KeyError:
@@ -128,7 +126,7 @@ class Request(RequestHead):
 
         There once the body was read to its end; raises RuntimeError before.
         """
-        made = self._made
+        made = self.made
         if made is not None and "trailers" in made:
             return cast("Headers", made["trailers"])
         if self.received is None:
@@ -152,9 +150,9 @@ class Request(RequestHead):
 
     @id.setter
     def id(self, value: str) -> None:
-        if self._made is None:
-            self._made = {}
-        self._made["id"] = value
+        if self.made is None:
+            self.made = {}
+        self.made["id"] = value
 
     @property
     def origin(self) -> Origin:
@@ -183,18 +181,18 @@ class Request(RequestHead):
         return f"{origin.scheme}://{origin.host}{path}{query}"
 
     def __getitem__(self, key: StateKey[T]) -> T:
-        if self._made is None:
+        if self.made is None:
             raise KeyError(key)
-        return cast("T", self._made[key])
+        return cast("T", self.made[key])
 
     def __setitem__(self, key: StateKey[T], value: T) -> None:
-        if self._made is None:
-            self._made = {}
-        self._made[key] = value
+        if self.made is None:
+            self.made = {}
+        self.made[key] = value
 
     def get(self, key: StateKey[T]) -> T | None:
         """The value under ``key``, None where nothing was put there."""
-        return None if self._made is None else self._made.get(key)
+        return None if self.made is None else self.made.get(key)
 
     async def body(self, max_size: int | None = None) -> bytes:
         """The whole body, at most ``max_size`` bytes (the route's ``max_body`` unless given).
@@ -224,12 +222,12 @@ class Request(RequestHead):
             yield body
 
     async def _limited(self, limit: int | None) -> AsyncGenerator[bytes, None]:
-        source = self._source
+        source = self.source
         if source is None:
             raise RuntimeError("the body of this request was consumed already")
         if limit is not None and self.content_length > limit:
             raise _too_large(limit)
-        self._source = None
+        self.source = None
         total = 0
         while part := await source.receive():
             total += len(part)

@@ -121,7 +121,8 @@ class Connection(Handling):
                 if request.content_length > 0 or request.chunked:
                     position = self._take_body(self, request, data, position)
                 else:
-                    request.attach(self, b"", None)
+                    request.exchange = self
+                    request.received = b""
             except RemoteProtocolError as error:
                 self._flush(output, more)
                 self.refuse(error.status, error.reason)

@@ -9,13 +9,13 @@ from framework.http.request import Address
 from framework.net.core import Core
 from framework.net.wheel import NEVER
 
-__all__ = ["Link"]
+__all__ = ["Link", "as_protocol"]
 
 MAX_LINGERED: Final = 1_048_576
 MAX_QUIET: Final = 60.0
 
 
-class Link(asyncio.Protocol):
+class Link:
     """A transport with deadlines.
 
     Three deadlines run beside each other, each NEVER while it does not apply: ``_read_by`` (the client owes bytes),
@@ -215,3 +215,8 @@ class Link(asyncio.Protocol):
     def extra(self, name: str) -> Any:
         """What the transport tells by that name (``asyncio.BaseTransport.get_extra_info``), None when it does not."""
         return self.transport.get_extra_info(name) if self.transport is not None else None
+
+
+def as_protocol(link: Link) -> asyncio.Protocol:
+    """A link as loops want it. It has all of a Protocol's methods; the compiled one cannot have it for a base."""
+    return cast("asyncio.Protocol", link)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from framework.net.connection import Connection
 from framework.net.core import Core, Runtime
+from framework.net.link import Link, as_protocol
 from framework.net.listener import SocketFile, bind, describe, socket_file
 from framework.net.settings import ServerSettings
 from framework.net.tls import TLS
@@ -111,7 +112,11 @@ class Server:
 
     async def _listen(self, sock: socket.socket) -> asyncio.Server:
         core, tls = self.core, self._tls
-        factory = partial(Connection, core) if tls is None else tls.factory(core)
+        make: Callable[[], Link] = partial(Connection, core) if tls is None else tls.factory(core)
+
+        def factory() -> asyncio.Protocol:
+            return as_protocol(make())
+
         options: dict[str, Any] = {} if tls is None else tls.options()
         if sock.family != socket.AF_UNIX:
             return await core.loop.create_server(factory, sock=sock, backlog=self.settings.backlog, **options)

@@ -56,7 +56,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         max_requests: after which a worker is replaced, give or take the part ``max_requests_jitter`` of it.
         max_rss: resident memory at which a worker is replaced.
         tls_certificate: for clients that name no host of ``tls_hosts``; PEM, with its chain. It turns TLS on.
-        tls_hosts: certificates by host name; "*.example.com" stands for one label.
+        tls_hosts: certificates by host name; ``*.example.com`` stands for one label.
         tls_client_ca: the authority of the clients' certificates, asked for as ``tls_client_auth`` says.
         tls_ciphers: for TLS 1.2, in OpenSSL's notation.
         tls_check_interval: between looks for changed certificate files; 0 looks only when told to reload.

@@ -18,6 +18,7 @@ from framework.errors import LocalProtocolError
 from framework.http.cookies import parse_cookies
 from framework.http.headers import Headers
 from framework.net.connection import Connection
+from framework.net.link import as_protocol
 from framework.net.server import Server
 from framework.testing.exchange import ClientConnection, Incoming
 from framework.testing.network import Conditions, Network
@@ -154,7 +155,7 @@ class TestClient:
         """A new connection, for bytes of one's own: ``connection.write``, ``connection.response``."""
         if self._network is not None:
             core = self.server.core
-            return self._network.connect(ClientConnection, lambda: Connection(core))[1]
+            return self._network.connect(ClientConnection, lambda: as_protocol(Connection(core)))[1]
         _, connection = await asyncio.get_running_loop().create_connection(
             ClientConnection, "127.0.0.1", self.server.port
         )

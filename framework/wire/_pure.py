@@ -53,6 +53,8 @@ def parse_request(data: bytes, start: int, limits: Limits, cls: type[R]) -> R | 
     if facts is None or len(target) > limits.max_target:
         return read_request(data, start, limits, cls)
     head = cls.__new__(cls)
+    head.exchange = head.received = head.source = head.made = None
+    head.deadline = head.endpoint = head.params = None
     head.method = method
     head.target = target
     head.plain_path = rough is None

@@ -113,6 +113,8 @@ def _request(window: _Window, limits: Limits, cls: type[R]) -> R:
         _fault("an invalid request target")
     window.at += 1
     head = cls.__new__(cls)
+    head.exchange = head.received = head.source = head.made = None
+    head.deadline = head.endpoint = head.params = None
     head.minor = _version(window)
     head.method = method.decode("ascii")
     host = _take_target(head, target.decode("ascii"))

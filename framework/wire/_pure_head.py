@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["Facts", "Head", "Limits", "RequestHead", "ResponseHead"]
 
@@ -108,9 +108,30 @@ class RequestHead(Head):
         raw_path: its path, still percent-encoded; "*" or "" (CONNECT) where it has none.
         query_string: what follows "?", still percent-encoded.
         plain_path: whether the path is canonical as it stands.
+        deadline, endpoint, exchange, made, params, received, source: for the layer above, None until it sets them.
     """
 
-    __slots__ = ("method", "plain_path", "query_string", "raw_path", "target")
+    __slots__ = (
+        "deadline",
+        "endpoint",
+        "exchange",
+        "made",
+        "method",
+        "params",
+        "plain_path",
+        "query_string",
+        "raw_path",
+        "received",
+        "source",
+        "target",
+    )
+    deadline: Any
+    endpoint: Any
+    exchange: Any
+    made: Any
+    params: Any
+    received: Any
+    source: Any
     method: str
     target: str
     raw_path: str

@@ -9,6 +9,14 @@ cdef class RequestHead(Head):
     cdef public str raw_path
     cdef public str query_string
     cdef public bint plain_path
+    # For the layer above: nothing here looks at them.
+    cdef public object deadline
+    cdef public object endpoint
+    cdef public object exchange
+    cdef public object made
+    cdef public object params
+    cdef public object received
+    cdef public object source
 
     cdef int take_target(self, const uint8_t* p, const uint8_t* end) except -1
     cdef const uint8_t* take_authority(self, const uint8_t* p, const uint8_t* end) except NULL

@@ -60,23 +60,23 @@ class Client:
     """One connection, seen from its client."""
 
     def __init__(self, loop: VirtualLoop, connection: Connection, transport: FakeTransport) -> None:
-        self._loop = loop
+        self.loop = loop
         self.connection = connection
         self.transport = transport
         self._read = 0
 
     def send(self, data: bytes) -> None:
         """Sends, and lets the server do what it can without time passing."""
-        self._loop.call(self.transport.feed, data)
+        self.loop.call(self.transport.feed, data)
 
     def send_eof(self) -> None:
-        self._loop.call(self.transport.feed_eof)
+        self.loop.call(self.transport.feed_eof)
 
     def reset(self) -> None:
-        self._loop.call(self.transport.reset)
+        self.loop.call(self.transport.reset)
 
     def take(self, size: int | None) -> None:
-        self._loop.call(self.transport.take, size)
+        self.loop.call(self.transport.take, size)
 
     def raw(self) -> bytes:
         """What came since the last look."""

@@ -7,6 +7,8 @@ from contextvars import ContextVar, Token
 from sys import getrefcount
 from typing import Final, cast
 
+import msgspec
+
 from framework.http.request import Request
 from framework.http.response import STREAM, Response, StreamingResponse
 from framework.middleware.chain import Hooks
@@ -22,24 +24,21 @@ def fields_of(request: Request) -> Mapping[str, object]:
     return {"request_id": request.id, "trace_id": trace.trace_id, "span_id": trace.span_id}
 
 
-class _Scope:
+class _Scope(msgspec.Struct):
     """The fields of one request, made when the first line asks for them: most requests log nothing.
 
     ``token`` undoes its entering.
     """
 
-    __slots__ = ("_fields", "request", "token")
-
-    def __init__(self, request: Request | None) -> None:
-        self.request = request
-        self.token: Token[_Scope | None] | None = None
-        self._fields: Mapping[str, object] | None = None
+    request: Request | None
+    token: Token[_Scope | None] | None = None
+    made: Mapping[str, object] | None = None
 
     @property
     def fields(self) -> Mapping[str, object]:
-        if self._fields is None:
-            self._fields = {} if self.request is None else fields_of(self.request)
-        return self._fields
+        if self.made is None:
+            self.made = {} if self.request is None else fields_of(self.request)
+        return self.made
 
     def close(self) -> None:
         """The request is over. Tasks that outlive it keep its fields, but not itself, its body and its connection."""

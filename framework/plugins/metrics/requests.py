@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextvars import ContextVar, Token
 from time import perf_counter
 from typing import Final, cast
 
@@ -20,7 +19,7 @@ from prometheus_client.core import (
     SummaryMetricFamily,
 )
 
-from framework.http.request import Request
+from framework.http.request import Request, StateKey
 from framework.http.response import STREAM, Response, StreamingResponse
 from framework.middleware.chain import Hooks
 from framework.middleware.observed import ObservedBody
@@ -50,29 +49,16 @@ class _Answers:
 class _Requests:
     """The requests of one method to one route. ``active`` are those without an answer, streams until their end."""
 
-    __slots__ = ("active", "answers", "has_body", "method", "route")
+    __slots__ = ("active", "answers", "method", "route")
 
     def __init__(self, method: str, route: str) -> None:
         self.method = method
         self.route = route
         self.active = 0
         self.answers: dict[int, _Answers] = {}
-        self.has_body = method != "HEAD"
 
 
-class _Clock:
-    """A request under way. ``token`` takes it out of the Context again."""
-
-    __slots__ = ("requests", "started", "token")
-
-    def __init__(self, requests: _Requests) -> None:
-        self.requests = requests
-        self.token: Token[_Clock | None] = _CLOCK.set(self)
-        self.started = perf_counter()
-
-
-# Hooks run in the Context of their request; this is cheaper than a value in the request's state.
-_CLOCK: Final[ContextVar[_Clock | None]] = ContextVar("metrics.clock", default=None)
+_CLOCK: Final[StateKey[tuple[_Requests, float]]] = StateKey("metrics.clock")
 
 
 class RequestMetrics(Hooks):
@@ -92,6 +78,10 @@ class RequestMetrics(Hooks):
         self._names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         self._methods = METHODS
         self._requests: dict[tuple[str, str], _Requests] = {}
+        # Most requests end before the next one begins; only the others pay for a value in their state.
+        self._newest: Request | None = None
+        self._counted: _Requests | None = None
+        self._started = 0.0
 
     def allow(self, methods: Iterable[str]) -> None:
         """Methods that are labels of their own, because a route has them."""
@@ -105,18 +95,20 @@ class RequestMetrics(Hooks):
         if requests is None:
             requests = self._find(request)
         requests.active += 1
-        _Clock(requests)
+        if self._newest is not None and self._counted is not None:
+            self._newest[_CLOCK] = (self._counted, self._started)
+        self._newest = request
+        self._counted = requests
+        self._started = perf_counter()
 
     def after(self, request: Request, response: Response) -> None:
         """Counts the answer."""
-        clock = _CLOCK.get()
-        if clock is None:  # a hook further out has answered
-            requests, seconds = self._find(request), 0.0
-            requests.active += 1
+        requests = self._counted
+        if self._newest is request and requests is not None:
+            seconds = perf_counter() - self._started
+            self._newest = None
         else:
-            seconds = perf_counter() - clock.started
-            requests = clock.requests
-            _CLOCK.reset(clock.token)
+            requests, seconds = self._clocked(request)
         answers = requests.answers.get(response.status)
         if answers is None:
             answers = self._answers(requests, response.status)
@@ -132,8 +124,7 @@ class RequestMetrics(Hooks):
             streamed.content = _CountedBody(streamed, requests, answers)
         else:
             requests.active -= 1
-            if requests.has_body:
-                answers.sent += len(response.body)
+            answers.sent += len(response.body)
 
     def _find(self, request: Request) -> _Requests:
         """The slow way to the counts. A made-up method takes it every time: only names that are known are kept."""
@@ -143,6 +134,15 @@ class RequestMetrics(Hooks):
         if requests is None:
             requests = self._requests[method, pattern] = _Requests(method, pattern or UNMATCHED)
         return requests
+
+    def _clocked(self, request: Request) -> tuple[_Requests, float]:
+        """The counts of a request that others have overtaken, and its time so far."""
+        clock = request.get(_CLOCK)
+        if clock is not None:
+            return clock[0], perf_counter() - clock[1]
+        requests = self._find(request)  # a hook further out has answered
+        requests.active += 1
+        return requests, 0.0
 
     def _answers(self, requests: _Requests, status: int) -> _Answers:
         if not 200 <= status <= 599:  # the server answers 500 instead
@@ -172,7 +172,7 @@ class RequestMetrics(Hooks):
                 total.add_metric(labels, count)
                 duration.add_metric(labels, buckets, answers.seconds)
                 received.add_metric(labels, count, answers.received)
-                sent.add_metric(labels, count, answers.sent)
+                sent.add_metric(labels, count, 0 if requests.method == "HEAD" else answers.sent)
         return families.values()
 
     def _summed(self, buckets: Sequence[int]) -> Iterator[tuple[str, int]]:
@@ -195,8 +195,7 @@ class _CountedBody(ObservedBody):
     def ended(self, error: BaseException | None) -> None:
         """The request is over."""
         self._requests.active -= 1
-        if self._requests.has_body:
-            self._answers.sent += self.sent
+        self._answers.sent += self.sent
 
 
 def _families() -> Mapping[str, Metric]:

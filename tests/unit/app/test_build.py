@@ -23,6 +23,7 @@ from framework.errors import (
     SetupError,
 )
 from tests.support.client import serving
+from tests.support.fake_request import fake_request
 
 pytestmark = pytest.mark.anyio
 
@@ -671,7 +672,7 @@ class TestPlugins:
         app.install(MailPlugin())
         built(app)
         errors = app.errors.joined(app.derived.renderers, debug=False)
-        assert errors.render(None, OutOfStock()).status == 410  # type: ignore[arg-type]
+        assert errors.render(fake_request("GET", "/"), OutOfStock()).status == 410
 
     def test_what_is_no_plugin_is_told_at_once(self) -> None:
         with pytest.raises(SetupError, match="plugin MailPlugin is a class; install an instance of it"):

@@ -79,7 +79,7 @@ async def test_reads_lines_however_they_are_cut() -> None:
 async def test_lines_are_yielded_as_they_come() -> None:
     request = fake_request("POST", body=[b'{"id":1}\n{"id":', b"2}\n", b'{"id":3}'])
     reader = JsonLinesReader(Row).read(request)
-    source: Any = request._source
+    source: Any = request.source
     assert await anext(reader) == Row(1)
     assert source.taken == 1
     assert await anext(reader) == Row(2)

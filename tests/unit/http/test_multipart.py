@@ -99,7 +99,7 @@ async def test_a_part_is_not_read_late() -> None:
 async def test_a_slow_consumer_slows_the_client_down() -> None:
     pieces = [b"--B\r\n" + FILE + b"\r\n\r\n", *[b"x" * 1000] * 50, b"\r\n--B--"]
     request = form(pieces)
-    source: Any = request._source
+    source: Any = request.source
     parts = read_multipart(request)
     each = await anext(parts)
     for taken in range(1, 10):
@@ -264,7 +264,7 @@ async def test_python_multipart_cve_2024_24762_options_by_the_thousand_cost_line
 
 async def test_python_multipart_cve_2026_40347_a_huge_preamble_is_refused_at_once() -> None:
     request = form([b"\r\n" * 1000] * 100)
-    source: Any = request._source
+    source: Any = request.source
     assert (await refused(request)).status == 400
     assert source.taken == 1
 
@@ -273,7 +273,7 @@ async def test_python_multipart_cve_2026_42561_a_head_that_never_ends_is_refused
     request = form([b"--B\r\n", *[b"X: y\r\n"] * 1000])
     assert (await refused(request)).status == 413
     request = form([b"--B\r\nX: ", *[b"y" * 1000] * 1000])
-    source: Any = request._source
+    source: Any = request.source
     assert (await refused(request)).status == 413
     assert source.taken < 10
 

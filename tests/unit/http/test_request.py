@@ -222,7 +222,7 @@ def test_a_length_past_the_limit_is_a_413_before_anything_is_read() -> None:
         request = made(head, [b"x"])
         with pytest.raises(HTTPError):
             loop.run(request.body())
-        source = request._source
+        source = request.source
         assert isinstance(source, Source)
         assert source.pieces == [b"x"]
 

@@ -279,8 +279,7 @@ async def test_an_error_page_may_hold_a_form() -> None:
 
 async def test_a_token_after_the_head_comes_too_late(caplog: pytest.LogCaptureFixture) -> None:
     async with serving(app_with(CSRF([KEY]))) as client:
-        with pytest.raises((ConnectionError, EOFError)):
-            await client.get("/late")
+        assert (await client.get("/late")).status == 500
     assert "too late for a CSRF token" in caplog.text
 
 

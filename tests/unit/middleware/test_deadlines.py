@@ -70,7 +70,7 @@ async def test_the_remaining_budget_is_seen_below_and_given_back_above() -> None
     request = request_with()
     await outer(looking(inner(look)))(request)
     await look(request)
-    assert 0 < seen[0] <= 5 < seen[1] <= 100
+    assert 0 < seen[0] <= 5 < seen[1] < 101
     assert seen[2] == float("inf")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_a_head_may_come_in_any_pieces() -> None:
     ],
 )
 @pytest.mark.parametrize("suspends", [False, True])
-def test_keep_alive(fields: dict[str, str], minor: int, keeps: bool, suspends: bool) -> None:
+def test_keep_alive(fields: dict[str, Any], minor: int, keeps: bool, suspends: bool) -> None:
     path = "/1" if suspends else "/"
     with harness(numbers("/1")) as server:
         client = server.connect()
@@ -174,12 +175,11 @@ def test_empty_lines_ahead_of_a_request_are_nothing() -> None:
 
 
 def test_a_flood_of_empty_lines_is_not_kept() -> None:
-    with harness(hello) as server:
+    with harness(hello, max_head=32_768) as server:
         client = server.connect()
         for _ in range(200):
             client.send(b"\r\n" * 1000)
-        assert len(client.connection._pending) == 0
-        assert client.get().body == b"hello"
+        assert client.get().body == b"hello", "it would be past the limit of a head"
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------
@@ -346,6 +346,5 @@ def test_connections_that_are_closed_are_forgotten() -> None:
             client.get()
             client.send_eof()
         assert not server.core.connections
-        assert not server.core.wheel._slots
         server.advance(1)
-        assert not server.core.wheel.turning
+        assert not server.core.wheel.turning, "it holds none of them"

@@ -58,9 +58,8 @@ def test_a_client_that_sends_and_does_not_read_costs_bounded_memory(size: int) -
         while client.transport.reading:
             client.send(request_bytes() * 100)
             sent += 100
-            assert sent < 20_000
+            assert sent < 3_000, "the bytes of requests are bounded"
         assert client.transport.get_write_buffer_size() < 400_000
-        assert len(client.connection._pending) < 80_000
         client.take(None)
         assert len(client.replies()) == sent
         assert client.transport.reading

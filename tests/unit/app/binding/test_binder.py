@@ -319,7 +319,7 @@ class TestBodies:
         with pytest.raises(HTTPError) as caught:
             await call(bound(handler), made)
         assert caught.value.status == 415
-        assert made._source.taken == 0  # type: ignore[union-attr]
+        assert made.source.taken == 0  # type: ignore[union-attr]
 
     @pytest.mark.parametrize(
         ("media_type", "body", "status"),
