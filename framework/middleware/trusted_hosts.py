@@ -25,7 +25,7 @@ class TrustedHosts(Hooks):
     Nothing is redirected.
 
     Args:
-        hosts: "example.com", "*.example.com" (all below it, not itself), "127.0.0.1", "[::1]"; any port unless one is
+        hosts: "example.com", ``*.example.com`` (all below it, not itself), "127.0.0.1", "[::1]"; any port unless one is
             named: "localhost:8000". Case and one final dot do not count.
 
     Raises:
