@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 async def _serve(runtime: Runtime) -> None:
     def say(urls: Sequence[str]) -> None:
-        sys.stderr.writelines(f"serving {url}   (the API's pages: {url}/docs)\n" for url in urls)
+        for url in urls:
+            pages = f"   (the API's pages: {url}/docs)" if url.startswith("http") else ""
+            sys.stderr.write(f"serving {url}{pages}\n")
         sys.stderr.write(f"make a user:\n  {example(runtime.server_settings, urls[0])}\n")
 
     await serve(runtime, on_serving=say)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -106,6 +105,8 @@ def new_file(name: str) -> int:
     """Descriptor of a file without a name, for two processes to share. Raises OSError."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create(name)
+    import tempfile  # dear to import, and needed only where the system has no such files
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 

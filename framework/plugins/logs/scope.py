@@ -73,7 +73,7 @@ class LogScope(Hooks):
     def after(self, request: Request, response: Response) -> None:
         """Leaves it. A stream enters it again for each of its pieces."""
         scope = _SCOPE.get()
-        if scope is None or scope.token is None or scope.request is not request:
+        if scope is None or scope.request is not request or scope.token is None:
             return
         _SCOPE.reset(scope.token)
         # Somebody else has it: a Context that a task or a timer of this request runs in.

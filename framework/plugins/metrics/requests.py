@@ -79,9 +79,7 @@ class RequestMetrics(Hooks):
         self._methods = METHODS
         self._requests: dict[tuple[str, str], _Requests] = {}
         # Most requests end before the next one begins; only the others pay for a value in their state.
-        self._newest: Request | None = None
-        self._counted: _Requests | None = None
-        self._started = 0.0
+        self._newest: tuple[Request, _Requests, float] | None = None
 
     def allow(self, methods: Iterable[str]) -> None:
         """Methods that are labels of their own, because a route has them."""
@@ -95,17 +93,16 @@ class RequestMetrics(Hooks):
         if requests is None:
             requests = self._find(request)
         requests.active += 1
-        if self._newest is not None and self._counted is not None:
-            self._newest[_CLOCK] = (self._counted, self._started)
-        self._newest = request
-        self._counted = requests
-        self._started = perf_counter()
+        if self._newest is not None:
+            self._newest[0][_CLOCK] = self._newest[1:]
+        self._newest = (request, requests, perf_counter())
 
     def after(self, request: Request, response: Response) -> None:
         """Counts the answer."""
-        requests = self._counted
-        if self._newest is request and requests is not None:
-            seconds = perf_counter() - self._started
+        newest = self._newest
+        if newest is not None and newest[0] is request:
+            requests = newest[1]
+            seconds = perf_counter() - newest[2]
             self._newest = None
         else:
             requests, seconds = self._clocked(request)

@@ -51,23 +51,22 @@ async def test_sync_and_async_probes_of_every_kind() -> None:
     def sync_bad() -> None:
         raise ValueError("full")
 
-    probes: dict[str, Callable[[], Any]] = {
-        "good": good,
-        "bad": bad,
-        "object": Probe(),
-        "partial": functools.partial(bad),
-        "lambda": lambda: bad(),
-        "sync": lambda: None,
-        "sync_bad": sync_bad,
-    }
-    async with checking(**probes) as checks:
+    async with checking(
+        good=good,
+        bad=bad,
+        object=Probe(),
+        partial=functools.partial(bad),
+        lazy=lambda: bad(),
+        sync=lambda: None,
+        sync_bad=sync_bad,
+    ) as checks:
         found = await checks.outcomes()
     assert {name: (outcome.status, outcome.error) for name, outcome in found.items()} == {
         "good": ("ok", ""),
         "bad": ("failed", "OSError: no route"),
         "object": ("failed", "LookupError: gone"),
         "partial": ("failed", "OSError: no route"),
-        "lambda": ("failed", "OSError: no route"),
+        "lazy": ("failed", "OSError: no route"),
         "sync": ("ok", ""),
         "sync_bad": ("failed", "ValueError: full"),
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,11 +17,11 @@ from framework.testing import TestClient
 pytestmark = pytest.mark.anyio
 
 
-def app_with(**probes: object) -> App:
+def app_with(**probes: Callable[[], Any]) -> App:
     app = App()
     app.install(Health())
     for name, probe in probes.items():
-        app.check(name, probe)  # type: ignore[arg-type]
+        app.check(name, probe)
     return app
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from framework.http.request import Request
 from framework.http.response import Response, StreamingResponse
+from framework.plugins.logs import scope as module
 from framework.plugins.logs.scope import LogScope, current_fields, fields_of
 from tests.support.fake_request import fake_request
 
@@ -62,8 +63,13 @@ async def test_hooks_that_were_not_run_ahead_undo_nothing() -> None:
 
 
 async def test_a_request_that_logs_nothing_makes_no_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[object] = []
-    monkeypatch.setattr("framework.plugins.logs.scope.fields_of", lambda request: made.append(request) or {})
+    made: list[Request] = []
+
+    def noted(request: Request) -> dict[str, object]:
+        made.append(request)
+        return {}
+
+    monkeypatch.setattr(module, "fields_of", noted)
 
     async def handler(request: Request) -> Response:
         return Response()

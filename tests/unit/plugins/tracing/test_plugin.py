@@ -32,13 +32,13 @@ PARENT = f"00-{TRACE_ID}-1234567890123456-01"
 class Traced:
     """An app with spans that are kept in memory."""
 
-    def __init__(self, sampler: Sampler | None = None, **settings: Any) -> None:
+    def __init__(self, sampler: Sampler | None = None, settings: dict[str, Any] | None = None) -> None:
         self.exporter = InMemorySpanExporter()
         provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.app = App()
         self.app.install(Tracing(provider=provider))
-        self._settings = {"tracing.enabled": True, **settings}
+        self._settings = {"tracing.enabled": True, **(settings or {})}
 
     def client(self) -> TestClient:
         return TestClient(self.app, settings=self._settings)
@@ -260,7 +260,7 @@ async def test_a_stream_that_fails_is_an_error() -> None:
 
 
 async def test_the_client_behind_a_trusted_proxy() -> None:
-    traced = Traced(**{"server.trusted_proxies": ["10.0.0.0/8", "127.0.0.0/8"]})
+    traced = Traced(settings={"server.trusted_proxies": ["10.0.0.0/8", "127.0.0.0/8"]})
     fields = {
         "x-forwarded-for": "203.0.113.9",
         "x-forwarded-proto": "https",
