@@ -40,7 +40,8 @@ class Incoming(Link):
         """Attaches the body that begins at ``position``; returns where the next request begins."""
         length = request.content_length
         if length >= 0 and position + length <= len(data):
-            request.attach(exchange, data[position : position + length], None)
+            request.exchange = exchange
+            request.received = data[position : position + length]
             return position + length
         core = self._core
         body = BodyStream(

@@ -151,7 +151,7 @@ async def test_everything_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(0)
         raise LookupError("oh")
 
-    settings = {"tracing.enabled": True, "logging.format": "json"}
+    settings = {"tracing.enabled": True, "logging.format": "json", "logging.access": "always"}
     async with TestClient(app, transport="socket", settings=settings) as client:
         parent = "00-12345678901234567890123456789012-1234567890123456-01"
         answer = await client.get("/bug", headers={"traceparent": parent})

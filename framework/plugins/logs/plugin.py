@@ -31,7 +31,9 @@ class Logging:
         from framework.plugins.logs.access import AccessLines
         from framework.plugins.logs.scope import LogScope
 
-        access = AccessLines(config.access_skip, config.access_flush_interval) if config.access else None
+        access = (
+            AccessLines(config.access_skip, config.access_flush_interval) if _wants_access(config) else None
+        )
 
         async def logging_as_configured(app: object) -> AsyncGenerator[None]:
             from framework.plugins.logs.configure import configured, is_human
@@ -53,6 +55,15 @@ class Logging:
             setup.on_built(lambda routes: access.be_silent(_have_access_log(routes)))
         setup.use(LogScope(), phase=Phase.EDGE)
         setup.lifespan(logging_as_configured)
+
+
+def _wants_access(config: LoggingSettings) -> bool:
+    if config.access == "auto":
+        from framework.plugins.logs.configure import is_human
+        from framework.plugins.logs.sink import Sink
+
+        return is_human(config, Sink(config.stream))
+    return config.access == "always"
 
 
 def _have_access_log(routes: Sequence[BuiltRoute]) -> bool:

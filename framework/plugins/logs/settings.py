@@ -29,7 +29,7 @@ class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         format: ``json``, one object a line; ``human``; ``auto``: human on a terminal.
         colors: ``auto``: on a terminal, unless the environment has NO_COLOR.
         stream: where to.
-        access: a line for each request.
+        access: a line for each request. ``auto``: where the lines are for people; a busy server pays for them.
         access_skip: patterns of routes that have none.
         access_flush_interval: seconds that these lines, and only these, may wait to be written together.
         redact: names of fields whose values are never shown, beside those that are known to hold secrets.
@@ -40,7 +40,7 @@ class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     format: Literal["auto", "json", "human"] = "auto"
     colors: Literal["auto", "always", "never"] = "auto"
     stream: Literal["stderr", "stdout"] = "stderr"
-    access: bool = True
+    access: Literal["auto", "always", "never"] = "auto"
     access_skip: tuple[str, ...] = ("/healthz", "/readyz", "/metrics")
     access_flush_interval: Annotated[float, Meta(ge=0)] = 0.1
     redact: tuple[str, ...] = ()

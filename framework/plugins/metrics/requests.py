@@ -47,14 +47,15 @@ class _Answers:
 
 
 class _Requests:
-    """The requests of one method to one route. ``active`` are those without an answer, streams until their end."""
+    """The requests of one method to one route. ``streams``: those that were answered, and still are being."""
 
-    __slots__ = ("active", "answers", "method", "route")
+    __slots__ = ("answers", "begun", "method", "route", "streams")
 
     def __init__(self, method: str, route: str) -> None:
         self.method = method
         self.route = route
-        self.active = 0
+        self.begun = 0
+        self.streams = 0
         self.answers: dict[int, _Answers] = {}
 
 
@@ -75,6 +76,7 @@ class RequestMetrics(Hooks):
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = tuple(bounds)
+        self._lowest = self._bounds[0]
         self._names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         self._methods = METHODS
         self._requests: dict[tuple[str, str], _Requests] = {}
@@ -89,10 +91,11 @@ class RequestMetrics(Hooks):
 
     def before(self, request: Request) -> None:
         """Starts the clock."""
-        requests = self._requests.get((request.method, request.endpoint.pattern))
-        if requests is None:
+        try:
+            requests = self._requests[request.method, request.endpoint.pattern]
+        except KeyError:
             requests = self._find(request)
-        requests.active += 1
+        requests.begun += 1
         if self._newest is not None:
             self._newest[0][_CLOCK] = self._newest[1:]
         self._newest = (request, requests, perf_counter())
@@ -106,21 +109,22 @@ class RequestMetrics(Hooks):
             self._newest = None
         else:
             requests, seconds = self._clocked(request)
-        answers = requests.answers.get(response.status)
-        if answers is None:
+        try:
+            answers = requests.answers[response.status]
+        except KeyError:
             answers = self._answers(requests, response.status)
-        answers.buckets[bisect_left(self._bounds, seconds)] += 1
+        answers.buckets[0 if seconds <= self._lowest else bisect_left(self._bounds, seconds)] += 1
         answers.seconds += seconds
         received = request.received
         if received:
             answers.received += len(received)
-        elif request.content_length > 0:
-            answers.received += request.content_length
+        elif received is None:
+            answers.received += max(request.content_length, 0)
         if response.kind == STREAM:
+            requests.streams += 1
             streamed = cast("StreamingResponse", response)
             streamed.content = _CountedBody(streamed, requests, answers)
         else:
-            requests.active -= 1
             answers.sent += len(response.body)
 
     def _find(self, request: Request) -> _Requests:
@@ -138,7 +142,7 @@ class RequestMetrics(Hooks):
         if clock is not None:
             return clock[0], perf_counter() - clock[1]
         requests = self._find(request)  # a hook further out has answered
-        requests.active += 1
+        requests.begun += 1
         return requests, 0.0
 
     def _answers(self, requests: _Requests, status: int) -> _Answers:
@@ -161,15 +165,17 @@ class RequestMetrics(Hooks):
         received = cast("SummaryMetricFamily", families["received"])
         sent = cast("SummaryMetricFamily", families["sent"])
         for requests in list(self._requests.values()):
-            active.add_metric((requests.method, requests.route), requests.active)
+            under_way = requests.begun + requests.streams
             for status, answers in list(requests.answers.items()):
                 labels = (requests.method, requests.route, str(status))
                 buckets = list(self._summed(answers.buckets.copy()))
                 count = buckets[-1][1]
+                under_way -= count
                 total.add_metric(labels, count)
                 duration.add_metric(labels, buckets, answers.seconds)
                 received.add_metric(labels, count, answers.received)
                 sent.add_metric(labels, count, 0 if requests.method == "HEAD" else answers.sent)
+            active.add_metric((requests.method, requests.route), max(0, under_way))
         return families.values()
 
     def _summed(self, buckets: Sequence[int]) -> Iterator[tuple[str, int]]:
@@ -191,7 +197,7 @@ class _CountedBody(ObservedBody):
 
     def ended(self, error: BaseException | None) -> None:
         """The request is over."""
-        self._requests.active -= 1
+        self._requests.streams -= 1
         self._answers.sent += self.sent
 
 

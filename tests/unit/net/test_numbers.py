@@ -129,3 +129,11 @@ def test_a_long_file_is_read_whole() -> None:
     assert read_file(descriptor, len(data) + 5) == data
     assert read_file(descriptor, 3) == data[:3]
     os.close(descriptor)
+
+
+def test_where_the_system_has_no_such_files_an_unlinked_one_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    descriptor = new_file("x")
+    write_file(descriptor, b"abc")
+    assert read_file(descriptor, 3) == b"abc"
+    os.close(descriptor)

@@ -58,7 +58,7 @@ async def logging_app(
 ) -> AsyncIterator[tuple[TestClient, Lines]]:
     stream = stream or io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    dotted = {f"logging.{name}": value for name, value in settings.items()}
+    dotted = {"logging.access": "always"} | {f"logging.{name}": value for name, value in settings.items()}
     async with TestClient(app, settings=dotted) as client:
         yield client, Lines(stream)
 
@@ -119,7 +119,7 @@ async def test_no_line_comes_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_an_exception_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with logging_app(make_app(), monkeypatch, access=False) as (client, lines):
+    async with logging_app(make_app(), monkeypatch, access="never") as (client, lines):
         await client.get("/bug")
         await client.get("/caught")
     [error, *caught] = lines.events
@@ -168,12 +168,24 @@ async def test_routes_that_are_left_out_of_the_access_log(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "settings", [{"access": False}, {"levels": {"framework.access": "warning"}}, {"level": "error"}]
+    "settings",
+    [
+        {"access": "never"},
+        {"access": "auto"},
+        {"levels": {"framework.access": "warning"}},
+        {"level": "error"},
+    ],
 )
 async def test_without_the_access_log(monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]) -> None:
     async with logging_app(make_app(), monkeypatch, **settings) as (client, lines):
         await client.get("/nothing")
     assert lines.events == []
+
+
+async def test_people_have_an_access_log_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with logging_app(make_app(), monkeypatch, access="auto", format="human") as (client, lines):
+        await client.get("/nothing")
+    assert "framework.access" in lines.text
 
 
 async def test_another_access_log_is_not_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +223,7 @@ async def test_nothing_leaks_to_the_next_request(monkeypatch: pytest.MonkeyPatch
         await asyncio.sleep(0)
         log.info("plain")
 
-    async with logging_app(app, monkeypatch, access=False) as (client, lines):
+    async with logging_app(app, monkeypatch, access="never") as (client, lines):
         for path in ("/bind", "/plain", "/plain"):
             await client.get(path)
         assert client.server.core.runners.spare.clean
@@ -350,6 +362,6 @@ async def test_client_errors_are_no_log_lines(monkeypatch: pytest.MonkeyPatch) -
     async def refused() -> None:
         raise HTTPError(404)
 
-    async with logging_app(app, monkeypatch, access=False) as (client, lines):
+    async with logging_app(app, monkeypatch, access="never") as (client, lines):
         await client.get("/refused")
     assert lines.events == []
