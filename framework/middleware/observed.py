@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
-__all__ = ["ObservedBody"]
+from framework.errors import DeadlineExceeded, HTTPError, ProtocolError, ResourceError
+
+__all__ = ["ObservedBody", "answered"]
 
 
 class ObservedBody:
@@ -15,12 +17,14 @@ class ObservedBody:
     body), also when no piece was ever asked for.
 
     Attributes:
+        begun: a piece was made. The head of a response goes out with it; what fails before is answered as an error.
         sent: bytes that were handed on so far.
     """
 
-    __slots__ = ("_content", "_iterator", "_over", "sent")
+    __slots__ = ("_content", "_iterator", "_over", "begun", "sent")
 
     def __init__(self, content: AsyncIterable[bytes | str]) -> None:
+        self.begun = False
         self.sent = 0
         self._content = content
         self._iterator: AsyncIterator[bytes | str] | None = None
@@ -31,6 +35,9 @@ class ObservedBody:
 
     def leave(self, entered: Any) -> None:
         """Called after it, with what ``enter`` returned."""
+
+    def began(self) -> None:
+        """Called once, with the first piece."""
 
     def ended(self, error: BaseException | None) -> None:
         """Called once; ``error`` is what the body below raised."""
@@ -54,6 +61,9 @@ class ObservedBody:
             self.leave(entered)
         data = piece.encode() if isinstance(piece, str) else piece
         self.sent += len(data)
+        if not self.begun:
+            self.begun = True
+            self.began()
         return data
 
     async def aclose(self) -> None:
@@ -75,3 +85,21 @@ class ObservedBody:
         if not self._over:
             self._over = True
             self.ended(error)
+
+
+def answered(status: int, error: BaseException | None) -> int:
+    """The status that is sent for a stream of ``status`` whose body ended by ``error`` before its head went out.
+
+    Hooks do not see that answer. It is the one an app gives that answers errors in no way of its own.
+    """
+    match error:
+        case HTTPError() | ProtocolError():
+            return error.status
+        case DeadlineExceeded():
+            return 504
+        case ResourceError():
+            return 503
+        case Exception():
+            return 500
+        case _:
+            return status

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter, time
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from framework.http.request import Request, StateKey
-from framework.http.response import Response
+from framework.http.response import STREAM, Response, StreamingResponse
 from framework.middleware.chain import Hooks
+from framework.middleware.observed import ObservedBody, answered
 from framework.middleware.trace_context import trace_of
+from framework.net.stream import EVENT_STREAM
 from framework.plugins.logs.pipeline import Pipeline
 from framework.plugins.logs.sink import LineBuffer
 
@@ -82,10 +84,18 @@ class AccessLines(Hooks):
         request[_STARTED] = perf_counter()
 
     def after(self, request: Request, response: Response) -> None:
-        """Writes the line."""
+        """Writes the line; that of a stream when its head goes out."""
+        if self._buffer is None or request.endpoint.pattern in self._skip:
+            return
+        if response.kind == STREAM and response.media_type != EVENT_STREAM:
+            streamed = cast("StreamingResponse", response)
+            streamed.content = _LoggedBody(streamed, lambda status: self._write(request, status))
+        else:
+            self._write(request, response.status)
+
+    def _write(self, request: Request, status: int) -> None:
         pipeline, buffer = self._pipeline, self._buffer
-        route = request.endpoint.pattern
-        if pipeline is None or buffer is None or route in self._skip:
+        if pipeline is None or buffer is None:
             return
         started = request.get(_STARTED)
         trace = trace_of(request)
@@ -99,9 +109,9 @@ class AccessLines(Hooks):
             trace.trace_id,
             trace.span_id,
             request.method,
-            route or None,
+            request.endpoint.pattern or None,
             request.raw_path,
-            response.status,
+            status,
             None if started is None else int((perf_counter() - started) * 1e6) / 1e3,
             None if client is None else client.host,
         )
@@ -109,3 +119,21 @@ class AccessLines(Hooks):
             buffer.add(self._encode(line).decode())
         else:
             buffer.add(pipeline.line(msgspec.structs.asdict(line)))
+
+
+class _LoggedBody(ObservedBody):
+    """A streamed body that tells when the head of its response goes out, and with which status."""
+
+    __slots__ = ("_status", "_write")
+
+    def __init__(self, response: StreamingResponse, write: Callable[[int], None]) -> None:
+        super().__init__(response.content)
+        self._status = response.status
+        self._write = write
+
+    def began(self) -> None:
+        self._write(self._status)
+
+    def ended(self, error: BaseException | None) -> None:
+        if not self.begun:
+            self._write(answered(self._status, error))

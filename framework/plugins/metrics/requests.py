@@ -7,7 +7,7 @@ of them. Everything here happens on the loop, so that ``+=`` is enough.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Final, cast
 
@@ -22,7 +22,8 @@ from prometheus_client.core import (
 from framework.http.request import Request, StateKey
 from framework.http.response import STREAM, Response, StreamingResponse
 from framework.middleware.chain import Hooks
-from framework.middleware.observed import ObservedBody
+from framework.middleware.observed import ObservedBody, answered
+from framework.net.stream import EVENT_STREAM
 
 __all__ = ["RequestMetrics"]
 
@@ -47,7 +48,7 @@ class _Answers:
 
 
 class _Requests:
-    """The requests of one method to one route. ``streams``: those that were answered, and still are being."""
+    """The requests of one method to one route. ``streams``: answers that are counted, and still go on."""
 
     __slots__ = ("answers", "begun", "method", "route", "streams")
 
@@ -109,10 +110,19 @@ class RequestMetrics(Hooks):
             self._newest = None
         else:
             requests, seconds = self._clocked(request)
+        if response.kind == STREAM:
+            self._count_stream(
+                request, requests, cast("StreamingResponse", response), perf_counter() - seconds
+            )
+        else:
+            self.count(request, requests, response.status, seconds).sent += len(response.body)
+
+    def count(self, request: Request, requests: _Requests, status: int, seconds: float) -> _Answers:
+        """Counts an answer whose head is ready; the bytes of its body are added to what this returns."""
         try:
-            answers = requests.answers[response.status]
+            answers = requests.answers[status]
         except KeyError:
-            answers = self._answers(requests, response.status)
+            answers = self._answers(requests, status)
         answers.buckets[0 if seconds <= self._lowest else bisect_left(self._bounds, seconds)] += 1
         answers.seconds += seconds
         received = request.received
@@ -120,12 +130,17 @@ class RequestMetrics(Hooks):
             answers.received += len(received)
         elif received is None:
             answers.received += max(request.content_length, 0)
-        if response.kind == STREAM:
-            requests.streams += 1
-            streamed = cast("StreamingResponse", response)
-            streamed.content = _CountedBody(streamed, requests, answers)
-        else:
-            answers.sent += len(response.body)
+        return answers
+
+    def _count_stream(
+        self, request: Request, requests: _Requests, response: StreamingResponse, started: float
+    ) -> None:
+        def count(status: int) -> _Answers:
+            return self.count(request, requests, status, perf_counter() - started)
+
+        body = response.content = _CountedBody(response, requests, count)
+        if response.media_type == EVENT_STREAM:
+            body.count_head()
 
     def _find(self, request: Request) -> _Requests:
         """The slow way to the counts. A made-up method takes it every time: only names that are known are kept."""
@@ -186,19 +201,37 @@ class RequestMetrics(Hooks):
 
 
 class _CountedBody(ObservedBody):
-    """A streamed body whose bytes and end are counted."""
+    """A streamed body whose bytes and end are counted, and its head when it goes out: with the first piece.
 
-    __slots__ = ("_answers", "_requests")
+    ``count`` counts an answer with the status it is given.
+    """
 
-    def __init__(self, response: StreamingResponse, requests: _Requests, answers: _Answers) -> None:
+    __slots__ = ("_answers", "_count", "_requests", "_status")
+
+    def __init__(
+        self, response: StreamingResponse, requests: _Requests, count: Callable[[int], _Answers]
+    ) -> None:
         super().__init__(response.content)
         self._requests = requests
-        self._answers = answers
+        self._status = response.status
+        self._count = count
+        self._answers: _Answers | None = None
+
+    def count_head(self) -> _Answers:
+        if self._answers is None:
+            self._answers = self._count(self._status)
+            self._requests.streams += 1
+        return self._answers
+
+    def began(self) -> None:
+        self.count_head()
 
     def ended(self, error: BaseException | None) -> None:
-        """The request is over."""
+        """The request is over. An error ahead of the head is the answer."""
+        if self._answers is None:
+            self._status = answered(self._status, error)
+        self.count_head().sent += self.sent
         self._requests.streams -= 1
-        self._answers.sent += self.sent
 
 
 def _families() -> Mapping[str, Metric]:

@@ -24,8 +24,9 @@ from framework.http.request import Request, StateKey
 from framework.http.response import STREAM, Response, StreamingResponse
 from framework.middleware.chain import Hooks
 from framework.middleware.failures import FAILURE
-from framework.middleware.observed import ObservedBody
+from framework.middleware.observed import ObservedBody, answered
 from framework.middleware.trace_context import TRACE, TraceContext
+from framework.net.stream import EVENT_STREAM
 
 __all__ = ["RequestSpans"]
 
@@ -124,11 +125,12 @@ class RequestSpans(Hooks):
 class _TracedBody(ObservedBody):
     """A streamed body, made while its request's span is current."""
 
-    __slots__ = ("_live",)
+    __slots__ = ("_live", "_prompt")
 
     def __init__(self, response: StreamingResponse, live: _Live) -> None:
         super().__init__(response.content)
         self._live = live
+        self._prompt = response.media_type == EVENT_STREAM  # whose head goes out ahead of the body
 
     def enter(self) -> Token[Context]:
         return attach(self._live.context)
@@ -140,6 +142,8 @@ class _TracedBody(ObservedBody):
         span = self._live.span
         if isinstance(error, Exception) and span.is_recording():
             _failed(span, error, "")
+            if not self.begun and not self._prompt:
+                span.set_attribute("http.response.status_code", answered(500, error))
         span.end()
 
 

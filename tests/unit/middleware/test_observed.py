@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
 
 import pytest
 
-from framework.middleware.observed import ObservedBody
+from framework.errors import DeadlineExceeded, HTTPError, RemoteProtocolError, ResourceError
+from framework.middleware.observed import ObservedBody, answered
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +29,9 @@ class Watch(ObservedBody):
         assert self.log[entered - 1] == "enter"
         self.log.append("leave")
 
+    def began(self) -> None:
+        self.log.append("began")
+
     def ended(self, error: BaseException | None) -> None:
         self.log.append(("ended", self.sent, error))
 
@@ -41,7 +46,7 @@ async def two(fail: Exception | None = None) -> AsyncGenerator[bytes | str]:
 async def test_a_body_that_ends() -> None:
     watch = Watch(two())
     assert [piece async for piece in watch] == [b"abc", "é".encode()]
-    assert watch.log == ["enter", "leave"] * 2 + ["enter", ("ended", 5, None), "leave"]
+    assert watch.log == ["enter", "leave", "began", "enter", "leave", "enter", ("ended", 5, None), "leave"]
     await watch.aclose()
     assert watch.log[-2:] == ["enter", "leave"]
 
@@ -71,7 +76,7 @@ async def test_a_body_that_is_closed_in_the_middle() -> None:
     async with aclosing(watch):
         assert await anext(watch) == b"a"
     assert closed
-    assert watch.log == ["enter", "leave", "enter", "leave", ("ended", 1, None)]
+    assert watch.log == ["enter", "leave", "began", "enter", "leave", ("ended", 1, None)]
 
 
 async def test_a_body_that_nobody_asks_for() -> None:
@@ -111,3 +116,19 @@ async def test_an_error_in_closing_is_told() -> None:
     ended = watch.log[-1]
     assert isinstance(ended, tuple)
     assert isinstance(ended[2], OSError)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (None, 201),
+        (asyncio.CancelledError(), 201),
+        (HTTPError(404), 404),
+        (RemoteProtocolError("x", 408), 408),
+        (DeadlineExceeded("x", 1), 504),
+        (ResourceError("x"), 503),
+        (ValueError(), 500),
+    ],
+)
+async def test_what_is_answered_for_an_error(error: BaseException | None, status: int) -> None:
+    assert answered(201, error) == status

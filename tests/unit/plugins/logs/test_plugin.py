@@ -251,7 +251,27 @@ async def test_streams_and_child_tasks_belong_to_their_request(monkeypatch: pyte
     async with logging_app(app, monkeypatch) as (client, lines):
         await client.get("/stream")
     assert len({event["request_id"] for event in lines.events}) == 1
-    assert [event["event"] for event in lines.events] == ["child", "piece", "request"]
+    assert sorted(event["event"] for event in lines.events) == ["child", "piece", "request"]
+
+
+async def test_a_stream_has_its_line_when_its_head_goes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app()
+
+    @app.get("/torn/{status:int}")
+    async def torn(status: int) -> AsyncGenerator[str]:
+        if status != 200:
+            raise HTTPError(status)
+        yield "a"
+
+    async with logging_app(app, monkeypatch) as (client, lines):
+        for status in (200, 503):
+            assert (await client.get(f"/torn/{status}")).status == status
+        await client.head("/torn/200")
+    assert [(line["method"], line["status"]) for line in lines.of("framework.access")] == [
+        ("GET", 200),
+        ("GET", 503),
+        ("HEAD", 200),
+    ]
 
 
 async def test_levels_by_logger(monkeypatch: pytest.MonkeyPatch) -> None:

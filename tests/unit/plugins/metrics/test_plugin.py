@@ -13,7 +13,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from framework import App, HTTPError, Request, Response, Scope, StreamingResponse
-from framework.errors import PluginError
+from framework.errors import DeadlineExceeded, PluginError, RemoteProtocolError, ResourceError
 from framework.middleware.chain import Hooks, Phase
 from framework.plugins.metrics import Metrics
 from framework.testing import TestClient
@@ -164,6 +164,53 @@ async def test_a_stream_is_in_progress_until_its_end() -> None:
             assert [piece async for piece in incoming] == [b"234"]
         assert await value(client, "http_requests_in_progress", route="/slow") == 0
         assert await value(client, "http_response_size_bytes_sum", route="/slow") == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValueError(), 500),
+        (HTTPError(404), 404),
+        (RemoteProtocolError("x", 408), 408),
+        (DeadlineExceeded("x", 1), 504),
+        (ResourceError("x"), 503),
+    ],
+)
+async def test_a_stream_that_fails_ahead_of_its_first_piece_is_an_error(
+    error: Exception, status: int
+) -> None:
+    app = make_app()
+
+    @app.get("/torn")
+    async def torn() -> AsyncGenerator[bytes]:
+        if error is not None:
+            raise error
+        yield b""
+
+    async with TestClient(app) as client:
+        assert (await client.get("/torn")).status == status
+        assert await value(client, "http_requests_total", route="/torn", status=str(status)) == 1
+        assert await value(client, "http_requests_total", route="/torn") == 1
+        assert await value(client, "http_requests_in_progress", route="/torn") == 0
+
+
+async def test_an_event_stream_is_counted_before_its_first_event() -> None:
+    app = make_app()
+
+    @app.get("/events")
+    async def events() -> StreamingResponse:
+        async def none_yet() -> AsyncGenerator[bytes]:
+            await asyncio.Event().wait()
+            yield b""
+
+        return StreamingResponse(none_yet(), media_type="text/event-stream")
+
+    async with TestClient(app) as client:
+        async with client.stream("GET", "/events") as incoming:
+            assert incoming.status == 200
+            assert await value(client, "http_requests_total", route="/events", status="200") == 1
+            assert await value(client, "http_requests_in_progress", route="/events") == 1
+        await asyncio.sleep(0)
 
 
 async def test_a_stream_nobody_wants_is_over_at_once() -> None:

@@ -259,6 +259,21 @@ async def test_a_stream_that_fails_is_an_error() -> None:
     assert traced.span.status.status_code is StatusCode.ERROR
 
 
+async def test_a_stream_that_fails_ahead_of_its_first_piece_tells_what_was_answered() -> None:
+    traced = Traced()
+
+    @traced.app.get("/")
+    async def stream(fail: bool = True) -> AsyncGenerator[bytes]:
+        if fail:
+            raise HTTPError(503)
+        yield b"a"
+
+    async with traced.client() as client:
+        assert (await client.get("/")).status == 503
+    assert attributes(traced.span)["http.response.status_code"] == 503
+    assert traced.span.status.status_code is StatusCode.ERROR
+
+
 async def test_the_client_behind_a_trusted_proxy() -> None:
     traced = Traced(settings={"server.trusted_proxies": ["10.0.0.0/8", "127.0.0.0/8"]})
     fields = {
