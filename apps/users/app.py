@@ -7,8 +7,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from apps.users.controller import add_errors, add_routes
-from apps.users.database import Database
-from apps.users.migrate import load_migrations, migrate
 from apps.users.passwords import Passwords
 from apps.users.repository import UserRepository
 from apps.users.service import UserService
@@ -18,6 +16,8 @@ from framework.app.plugin import Setup
 from framework.errors import ResourceError, SetupError
 from framework.middleware import AccessLog, RequestId
 from framework.plugins.openapi import OpenAPI
+from framework.sqlite.database import Database
+from framework.sqlite.migrations import load_migrations, migrate
 
 __all__ = ["UsersPlugin", "create_app"]
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from apps.users.database import Database
 from apps.users.errors import EmailTaken, UserNotFound, VersionConflict
 from apps.users.models import User
+from framework.sqlite.database import Database
 
 __all__ = ["MAX_ID", "Changes", "UserRepository"]
 

@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 
 import apps.users
-from apps.users.database import Database
-from apps.users.migrate import Migration, load_migrations, migrate
 from apps.users.passwords import Passwords
 from apps.users.repository import UserRepository
 from apps.users.service import UserService
 from apps.users.settings import Argon2Cost
-
-from .notes import create
+from framework.sqlite.database import Database
+from framework.sqlite.migrations import Migration, load_migrations, migrate
 
 CHEAP = Argon2Cost(time_cost=1, memory_kib=8, parallelism=1)
 
@@ -46,11 +44,3 @@ async def passwords() -> AsyncIterator[Passwords]:
 @pytest.fixture
 def service(database: Database, passwords: Passwords) -> UserService:
     return UserService(UserRepository(database), passwords, page_size=3, max_page_size=5)
-
-
-@pytest.fixture
-async def notes(path: Path) -> AsyncIterator[Database]:
-    """A database with one table of notes that waits 50 ms for foreign locks."""
-    async with Database.open(path, busy_timeout=0.05) as opened:
-        await opened.write(create)
-        yield opened

@@ -9,34 +9,35 @@ from pathlib import Path
 
 import pytest
 
-from apps.users.database import DatabaseBusy, DatabaseFull, DatabaseUnavailable
 from apps.users.service import UserService
 from framework.errors import SetupError
+from framework.sqlite.database import DatabaseBusy, DatabaseFull, DatabaseUnavailable
+from framework.testing import Answer, TestClient
 
-from .client import Client, Reply, serving
+from .client import serving
 
 pytestmark = pytest.mark.anyio
 
 ADA = {"email": "ada@example.com", "name": "Ada Lovelace", "password": "correct horse"}
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
-async def client(path: Path) -> AsyncIterator[Client]:
+async def client(path: Path) -> AsyncIterator[TestClient]:
     async with serving(path, page_size=2, max_page_size=3) as running:
         yield running
 
 
-def problem(reply: Reply) -> str:
+def problem(reply: Answer) -> str:
     """The detail of a reply that is a problem document, as every failure must be."""
-    assert reply.headers["content-type"] == "application/problem+json"
-    document = reply.json()
+    document = reply.problem
     assert document["status"] == reply.status
     assert document["title"]
     return str(document.get("detail"))
 
 
-async def test_a_users_life(client: Client) -> None:
-    made = await client.send("POST", "/users", ADA)
+async def test_a_users_life(client: TestClient) -> None:
+    made = await client.post("/users", json=ADA)
     assert (made.status, made.headers["location"], made.headers["etag"]) == (201, "/users/1", '"1"')
     assert made.headers["content-type"] == "application/json"
     user = made.json()
@@ -44,60 +45,60 @@ async def test_a_users_life(client: Client) -> None:
     assert (user["id"], user["email"], user["name"], user["version"]) == (1, ADA["email"], ADA["name"], 1)
     assert user["created_at"].endswith("Z")
 
-    found = await client.send("GET", made.headers["location"])
+    found = await client.get(made.headers["location"])
     assert (found.status, found.headers["etag"], found.json()) == (200, '"1"', user)
-    cached = await client.send("GET", "/users/1", headers={"if-none-match": '"0", W/"1"'})
+    cached = await client.get("/users/1", headers={"if-none-match": '"0", W/"1"'})
     assert (cached.status, cached.headers["etag"], cached.body) == (304, '"1"', b"")
-    head = await client.send("HEAD", "/users/1")
+    head = await client.head("/users/1")
     assert (head.status, head.headers["etag"], head.body) == (200, '"1"', b"")
     assert head.headers["content-length"] == str(len(found.body))
 
-    named = await client.send("PATCH", "/users/1", {"name": "Augusta"}, headers={"if-match": '"1"'})
+    named = await client.patch("/users/1", json={"name": "Augusta"}, headers={"if-match": '"1"'})
     assert (named.status, named.headers["etag"], named.json()["name"]) == (200, '"2"', "Augusta")
-    fresh = await client.send("GET", "/users/1", headers={"if-none-match": '"1"'})
+    fresh = await client.get("/users/1", headers={"if-none-match": '"1"'})
     assert (fresh.status, fresh.json()["version"]) == (200, 2)
     new = {"email": "countess@EXAMPLE.com", "name": "Ada"}
-    replaced = await client.send("PUT", "/users/1", new, headers={"if-match": '"7", "2"'})
+    replaced = await client.put("/users/1", json=new, headers={"if-match": '"7", "2"'})
     assert (replaced.status, replaced.json()["email"]) == (200, "countess@example.com")
 
-    gone = await client.send("DELETE", "/users/1", headers={"if-match": "*"})
+    gone = await client.delete("/users/1", headers={"if-match": "*"})
     assert (gone.status, gone.body) == (204, b"")
-    assert (await client.send("GET", "/users/1")).status == 404
+    assert (await client.get("/users/1")).status == 404
 
 
 async def test_what_was_stored_is_there_after_a_restart(path: Path) -> None:
     async with serving(path) as client:
-        made = await client.send("POST", "/users", ADA)
+        made = await client.post("/users", json=ADA)
     async with serving(path) as client:
-        assert (await client.send("GET", "/users/1")).json() == made.json()
+        assert (await client.get("/users/1")).json() == made.json()
 
 
-async def test_pages_by_their_links(client: Client) -> None:
+async def test_pages_by_their_links(client: TestClient) -> None:
     for number in range(5):
-        await client.send("POST", "/users", ADA | {"email": f"user{number}@example.com"})
+        await client.post("/users", json=ADA | {"email": f"user{number}@example.com"})
     target = "/users"
     ids: list[list[int]] = []
     while target:
-        page = await client.send("GET", target)
+        page = await client.get(target)
         ids.append([user["id"] for user in page.json()["items"]])
         link = page.headers.get("link", "")
         target = link.removeprefix("<").removesuffix('>; rel="next"')
         assert (page.json()["next"] is None) == (link == "")
     assert ids == [[1, 2], [3, 4], [5]]
-    first = await client.send("GET", "/users?limit=1")
+    first = await client.get("/users?limit=1")
     assert first.headers["link"] == f'</users?after={first.json()["next"]}&limit=1>; rel="next"'
-    assert len((await client.send("GET", "/users?limit=1000")).json()["items"]) == 3
+    assert len((await client.get("/users?limit=1000")).json()["items"]) == 3
 
 
-async def test_no_password_and_no_hash_in_any_answer(client: Client) -> None:
+async def test_no_password_and_no_hash_in_any_answer(client: TestClient) -> None:
     replies = [
-        await client.send("POST", "/users", ADA),
-        await client.send("POST", "/users", ADA),
-        await client.send("GET", "/users/1"),
-        await client.send("GET", "/users"),
-        await client.send("PATCH", "/users/1", {"password": "correct horse 2"}, headers={"if-match": "*"}),
-        await client.send("PATCH", "/users/1", {"password": "correct horse 3"}, headers={"if-match": '"9"'}),
-        await client.send("POST", "/users", ADA | {"email": "correct horse"}),
+        await client.post("/users", json=ADA),
+        await client.post("/users", json=ADA),
+        await client.get("/users/1"),
+        await client.get("/users"),
+        await client.patch("/users/1", json={"password": "correct horse 2"}, headers={"if-match": "*"}),
+        await client.patch("/users/1", json={"password": "correct horse 3"}, headers={"if-match": '"9"'}),
+        await client.post("/users", json=ADA | {"email": "correct horse"}),
     ]
     assert [reply.status for reply in replies] == [201, 409, 200, 200, 200, 412, 422]
     for reply in replies:
@@ -107,7 +108,7 @@ async def test_no_password_and_no_hash_in_any_answer(client: Client) -> None:
 
 
 async def test_internal_error_text_sent_to_the_client(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(self: UserService, user_id: int) -> None:
         raise error
@@ -126,7 +127,7 @@ async def test_internal_error_text_sent_to_the_client(
         (DatabaseBusy("secret", 3.0), 503),
     ):
         error.__cause__ = cause
-        reply = await client.send("GET", "/users/1")
+        reply = await client.get("/users/1")
         assert reply.status == status
         problem(reply)
         assert b"secret" not in reply.body
@@ -136,87 +137,90 @@ async def test_internal_error_text_sent_to_the_client(
     assert reply.headers["retry-after"] == "3"
 
 
-async def test_every_failure_answered_with_400(client: Client) -> None:
-    await client.send("POST", "/users", ADA)
+async def test_every_failure_answered_with_400(client: TestClient) -> None:
+    await client.post("/users", json=ADA)
     bob = ADA | {"email": "bob@example.com"}
-    await client.send("POST", "/users", bob)
+    await client.post("/users", json=bob)
     any_version = {"if-match": "*"}
     answers = {
-        "unreadable JSON": (400, await client.send("POST", "/users", raw=b'{"email": ada}')),
+        "unreadable JSON": (400, await client.post("/users", content=b'{"email": ada}', headers=JSON)),
         "a body that is no JSON": (
             415,
-            await client.send("POST", "/users", raw=b"email=ada", headers={"content-type": "text/plain"}),
+            await client.post("/users", content=b"email=ada", headers={"content-type": "text/plain"}),
         ),
-        "a missing member": (422, await client.send("POST", "/users", {"email": "c@example.com"})),
-        "an unknown member": (422, await client.send("POST", "/users", ADA | {"admin": True})),
-        "a member of a wrong type": (422, await client.send("POST", "/users", ADA | {"name": 7})),
-        "a null": (422, await client.send("PATCH", "/users/1", {"name": None}, headers=any_version)),
-        "a body that is too large": (413, await client.send("POST", "/users", raw=b" " * 2_000_000)),
-        "a taken address": (409, await client.send("POST", "/users", ADA | {"email": "ADA@EXAMPLE.COM"})),
+        "a missing member": (422, await client.post("/users", json={"email": "c@example.com"})),
+        "an unknown member": (422, await client.post("/users", json=ADA | {"admin": True})),
+        "a member of a wrong type": (422, await client.post("/users", json=ADA | {"name": 7})),
+        "a null": (422, await client.patch("/users/1", json={"name": None}, headers=any_version)),
+        "a body that is too large": (
+            413,
+            await client.post("/users", content=b" " * 2_000_000, headers=JSON),
+        ),
+        "a taken address": (409, await client.post("/users", json=ADA | {"email": "ADA@EXAMPLE.COM"})),
         "a change to a taken address": (
             409,
-            await client.send("PATCH", "/users/2", {"email": "ada@example.com"}, headers=any_version),
+            await client.patch("/users/2", json={"email": "ada@example.com"}, headers=any_version),
         ),
-        "an unknown user": (404, await client.send("GET", "/users/3")),
-        "an id that is too large": (404, await client.send("GET", "/users/9223372036854775808")),
-        "an id that is no number": (404, await client.send("GET", "/users/ada")),
+        "an unknown user": (404, await client.get("/users/3")),
+        "an id that is too large": (404, await client.get("/users/9223372036854775808")),
+        "an id that is no number": (404, await client.get("/users/ada")),
         "an unknown user to change": (
             404,
-            await client.send("PATCH", "/users/3", {"name": "x"}, headers=any_version),
+            await client.patch("/users/3", json={"name": "x"}, headers=any_version),
         ),
-        "an unknown user to remove": (404, await client.send("DELETE", "/users/3", headers=any_version)),
-        "a method that is not there": (405, await client.send("DELETE", "/users")),
-        "another version": (412, await client.send("DELETE", "/users/1", headers={"if-match": '"2"'})),
-        "a weak tag": (412, await client.send("DELETE", "/users/1", headers={"if-match": 'W/"1"'})),
+        "an unknown user to remove": (404, await client.delete("/users/3", headers=any_version)),
+        "a method that is not there": (405, await client.delete("/users")),
+        "another version": (412, await client.delete("/users/1", headers={"if-match": '"2"'})),
+        "a weak tag": (412, await client.delete("/users/1", headers={"if-match": 'W/"1"'})),
         "a tag of someone else": (
             412,
-            await client.send("DELETE", "/users/1", headers={"if-match": '"x", "01", "", "1_0", "²"'}),
+            await client.delete("/users/1", headers={"if-match": '"x", "01", "", "1_0", "Â²"'}),
         ),
-        "no version": (428, await client.send("DELETE", "/users/1")),
+        "no version": (428, await client.delete("/users/1")),
         "no version to replace": (
             428,
-            await client.send("PUT", "/users/1", {"email": "a@example.com", "name": "A"}),
+            await client.put("/users/1", json={"email": "a@example.com", "name": "A"}),
         ),
-        "no version to change": (428, await client.send("PATCH", "/users/1", {"name": "A"})),
-        "a malformed version": (400, await client.send("DELETE", "/users/1", headers={"if-match": "1"})),
-        "a strange cursor": (422, await client.send("GET", "/users?after=7")),
-        "a page of nothing": (422, await client.send("GET", "/users?limit=0")),
-        "a size that is no number": (422, await client.send("GET", "/users?limit=ten")),
+        "no version to change": (428, await client.patch("/users/1", json={"name": "A"})),
+        "a malformed version": (400, await client.delete("/users/1", headers={"if-match": "1"})),
+        "a strange cursor": (422, await client.get("/users?after=7")),
+        "a page of nothing": (422, await client.get("/users?limit=0")),
+        "a size that is no number": (422, await client.get("/users?limit=ten")),
     }
     assert {what: reply.status for what, (_, reply) in answers.items()} == {
         what: status for what, (status, _) in answers.items()
     }
     for _, reply in answers.values():
         problem(reply)
-    assert len((await client.send("GET", "/users")).json()["items"]) == 2
+    assert len((await client.get("/users")).json()["items"]) == 2
 
 
-async def test_every_fault_of_a_body_is_told_at_once(client: Client) -> None:
-    reply = await client.send("POST", "/users", {"email": "ada", "name": "\n", "password": "short", "age": 7})
+async def test_every_fault_of_a_body_is_told_at_once(client: TestClient) -> None:
+    reply = await client.post("/users", json={"email": "ada", "name": "\n", "password": "short", "age": 7})
     problem(reply)
     assert {fault["pointer"] for fault in reply.json()["errors"]} == {"/email", "/name", "/password", "/age"}
 
 
-async def test_the_faults_found_later_point_at_their_place_too(client: Client) -> None:
-    await client.send("POST", "/users", ADA)
-    taken = await client.send("POST", "/users", ADA)
+async def test_the_faults_found_later_point_at_their_place_too(client: TestClient) -> None:
+    await client.post("/users", json=ADA)
+    taken = await client.post("/users", json=ADA)
     assert [fault["pointer"] for fault in taken.json()["errors"]] == ["/email"]
-    cursor = await client.send("GET", "/users?after=7")
+    cursor = await client.get("/users?after=7")
     assert [(fault["in"], fault["pointer"]) for fault in cursor.json()["errors"]] == [("query", "/after")]
 
 
-async def test_duplicate_email_race_over_http(client: Client) -> None:
-    replies = await asyncio.gather(*(client.send("POST", "/users", ADA) for _ in range(50)))
+async def test_duplicate_email_race_over_http(client: TestClient) -> None:
+    replies = await asyncio.gather(*(client.post("/users", json=ADA) for _ in range(50)))
     assert sorted(reply.status for reply in replies) == [201] + [409] * 49
 
 
-async def test_lost_update_between_two_clients(client: Client) -> None:
-    await client.send("POST", "/users", ADA)
-    version = {"if-match": (await client.send("GET", "/users/1")).headers["etag"]}
-    changes = (client.send("PATCH", "/users/1", {"name": f"Ada {n}"}, headers=version) for n in range(10))
+async def test_lost_update_between_two_clients(client: TestClient) -> None:
+    await client.post("/users", json=ADA)
+    version = {"if-match": (await client.get("/users/1")).headers["etag"]}
+    changes = (client.patch("/users/1", json={"name": f"Ada {n}"}, headers=version) for n in range(10))
     replies = await asyncio.gather(*changes)
     assert sorted(reply.status for reply in replies) == [200] + [412] * 9
-    assert (await client.send("GET", "/users/1")).headers["etag"] == '"2"'
+    assert (await client.get("/users/1")).headers["etag"] == '"2"'
 
 
 async def test_a_database_that_stays_locked_is_a_failed_start(
@@ -231,9 +235,9 @@ async def test_a_database_that_stays_locked_is_a_failed_start(
             raise AssertionError
 
 
-async def test_two_apps_in_one_process_do_not_meet(client: Client, tmp_path: Path) -> None:
+async def test_two_apps_in_one_process_do_not_meet(client: TestClient, tmp_path: Path) -> None:
     async with serving(tmp_path / "other.sqlite3") as other:
-        assert (await other.send("POST", "/users", ADA)).status == 201
-        assert (await client.send("POST", "/users", ADA)).status == 201
-        assert (await client.send("DELETE", "/users/1", headers={"if-match": "*"})).status == 204
-        assert (await other.send("GET", "/users/1")).status == 200
+        assert (await other.post("/users", json=ADA)).status == 201
+        assert (await client.post("/users", json=ADA)).status == 201
+        assert (await client.delete("/users/1", headers={"if-match": "*"})).status == 204
+        assert (await other.get("/users/1")).status == 200

@@ -17,8 +17,7 @@ import pytest
 
 from apps.users.__main__ import example
 from framework import ServerSettings
-
-from .notes import ENVIRON
+from tests.support.notes import ENVIRON
 
 COMMAND = [sys.executable, "-m", "apps.users"]
 

@@ -16,13 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.users.cursor import encode_cursor
-from apps.users.database import Database
 from apps.users.errors import BadCursor, EmailTaken, UserNotFound, VersionConflict
-from apps.users.migrate import Migration, migrate
 from apps.users.models import User, UserCreate, UserReplace, UserUpdate
 from apps.users.passwords import Passwords
 from apps.users.repository import Changes, UserRepository
 from apps.users.service import UserService
+from framework.sqlite.database import Database
+from framework.sqlite.migrations import Migration, migrate
 
 from .conftest import CHEAP
 from .test_models import EMAILS

@@ -14,9 +14,9 @@ from pathlib import Path
 import anyio
 import pytest
 
-from apps.users.database import Database, DatabaseUnavailable, _Worker
-
-from .notes import ENVIRON, FOREVER, Gate, add, create, texts
+from framework.sqlite.database import Database, DatabaseUnavailable
+from framework.sqlite.lane import Worker
+from tests.support.notes import ENVIRON, FOREVER, Gate, add, create, texts
 
 pytestmark = pytest.mark.anyio
 
@@ -79,7 +79,7 @@ async def test_closing_abandons_what_does_not_end(path: Path) -> None:
 async def test_closing_leaves_a_thread_that_hangs(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apps.users.database._LAST_GRACE", 0.01)
+    monkeypatch.setattr("framework.sqlite.lane._LAST_GRACE", 0.01)
     gate = Gate()
     async with Database.open(path, close_timeout=0.01) as database:
         await database.write(create)
@@ -139,7 +139,7 @@ async def test_a_writer_thread_that_dies(
 ) -> None:
     gate = Gate()
 
-    def broken(self: _Worker, job: object, error: BaseException) -> None:
+    def broken(self: Worker, job: object, error: BaseException) -> None:
         raise MemoryError("no room for the bookkeeping")
 
     def dying(connection: sqlite3.Connection) -> None:
@@ -149,7 +149,7 @@ async def test_a_writer_thread_that_dies(
 
     async with Database.open(path) as database:
         await database.write(create)
-        monkeypatch.setattr(_Worker, "_fail", broken)
+        monkeypatch.setattr(Worker, "_fail", broken)
         writing = [asyncio.create_task(database.write(work)) for work in (dying, add("queued"))]
         await gate.entered.wait()
         gate.open()
@@ -166,14 +166,14 @@ async def test_a_writer_thread_that_dies(
 async def test_one_reader_that_dies_fails_its_own_work_only(
     notes: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(self: _Worker, job: object, error: BaseException) -> None:
+    def broken(self: Worker, job: object, error: BaseException) -> None:
         raise MemoryError
 
     def dying(connection: sqlite3.Connection) -> None:
         raise LookupError
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Worker, "_fail", broken)
+        patch.setattr(Worker, "_fail", broken)
         with pytest.raises(DatabaseUnavailable, match="died"):
             await notes.read(dying)
     assert await notes.read(texts) == []
@@ -181,7 +181,7 @@ async def test_one_reader_that_dies_fails_its_own_work_only(
 
 WRITER = """
 import asyncio, sys
-from apps.users.database import Database
+from framework.sqlite.database import Database
 
 async def main():
     async with Database.open(sys.argv[1]) as database:

@@ -67,7 +67,7 @@ def translated(error: BaseException) -> Exception:
     return replacement
 
 
-def connect_writer(path: Path, busy_timeout: float) -> sqlite3.Connection:
+def connect_writer(path: Path, busy_timeout: float, synchronous: str = "NORMAL") -> sqlite3.Connection:
     """Open the file at ``path`` for writing in WAL mode; a new file is for its owner alone.
 
     Raises:
@@ -86,7 +86,7 @@ def connect_writer(path: Path, busy_timeout: float) -> sqlite3.Connection:
             raise SetupError(
                 f"the database file {path} cannot use write-ahead logging (journal mode {mode!r})"
             )
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
     except BaseException:
         connection.close()

@@ -14,10 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import apps.users
-from apps.users.database import Database, DatabaseBusy
-from apps.users.migrate import Migration, MigrationError, load_migrations, migrate, split_statements
-
-from .notes import ENVIRON, Gate
+from framework.sqlite.database import Database, DatabaseBusy
+from framework.sqlite.migrations import Migration, MigrationError, load_migrations, migrate, split_statements
+from tests.support.notes import ENVIRON, Gate
 
 pytestmark = pytest.mark.anyio
 
@@ -186,8 +185,8 @@ async def test_two_starters_at_once_in_one_process(path: Path, migrations: tuple
 STARTER = """
 import asyncio, sys
 from pathlib import Path
-from apps.users.database import Database
-from apps.users.migrate import load_migrations, migrate
+from framework.sqlite.database import Database
+from framework.sqlite.migrations import load_migrations, migrate
 
 async def main():
     sys.stdin.readline()

@@ -22,9 +22,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from apps.users.connect import translated
-from apps.users.database import Database, DatabaseBusy
 from framework.errors import SetupError
+from framework.sqlite.connect import translated
+from framework.sqlite.database import Database, DatabaseBusy
 
 __all__ = ["Migration", "MigrationError", "load_migrations", "migrate", "split_statements"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from apps.users.database import Database, _Job, _Worker
-
-from .notes import FOREVER, Gate, add, texts
+from framework.sqlite.database import Database
+from framework.sqlite.lane import Job, Worker
+from tests.support.notes import FOREVER, Gate, add, texts
 
 pytestmark = pytest.mark.anyio
 
@@ -92,16 +92,16 @@ async def test_cancel_while_sqlite_waits_for_a_foreign_lock(
 ) -> None:
     gate = Gate()
     gate.open()
-    transact = _Worker._transact
+    transact = Worker._transact
 
-    def announced(worker: _Worker, job: _Job[object]) -> object:
+    def announced(worker: Worker, job: Job[object]) -> object:
         gate.stop_here()
         return transact(worker, job)
 
     async with Database.open(path, busy_timeout=20) as patient:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            monkeypatch.setattr(_Worker, "_transact", announced)
+            monkeypatch.setattr(Worker, "_transact", announced)
             writing = asyncio.create_task(patient.write(add("never")))
             await gate.entered.wait()
             await cancelled(writing)

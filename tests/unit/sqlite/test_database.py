@@ -17,10 +17,9 @@ from types import SimpleNamespace
 import anyio
 import pytest
 
-from apps.users.database import Database, DatabaseBusy, DatabaseFull, DatabaseUnavailable
 from framework.errors import DeadlineExceeded, SetupError
-
-from .notes import FOREVER, Gate, add, create, texts
+from framework.sqlite.database import Database, DatabaseBusy, DatabaseFull, DatabaseUnavailable
+from tests.support.notes import FOREVER, Gate, add, create, texts
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +43,7 @@ async def test_the_settings_of_the_connections(notes: Database, path: Path) -> N
 
 async def test_a_new_file_is_for_its_owner_alone(notes: Database, path: Path) -> None:
     await notes.write(add("one"))
-    files = sorted(path.parent.glob("users.sqlite3*"))
+    files = sorted(path.parent.glob("notes.sqlite3*"))
     assert len(files) == 3
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
@@ -212,7 +211,9 @@ async def test_a_lock_while_the_file_becomes_a_wal_file_is_waited_for(
     with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
         create(other)
         other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr("apps.users.connect.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=release))
+        monkeypatch.setattr(
+            "framework.sqlite.connect.time", SimpleNamespace(monotonic=lambda: 0.0, sleep=release)
+        )
         async with Database.open(path) as database:
             assert await database.read(texts) == []
     assert slept == [0.01]
@@ -353,7 +354,7 @@ async def test_a_file_that_cannot_be_opened_is_named(
 
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no/such/folder"):
-        async with Database.open(tmp_path / "no/such/folder/users.sqlite3"):
+        async with Database.open(tmp_path / "no/such/folder/notes.sqlite3"):
             raise AssertionError
 
 
