@@ -1,0 +1,1 @@
+"""Real-time chat: rooms with provable logs, over WebSockets."""
