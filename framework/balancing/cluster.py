@@ -53,26 +53,32 @@ class EndpointReport(msgspec.Struct, frozen=True):
 class Attempt:
     """One request to one endpoint. Whoever began it ends it, by exactly one of its methods."""
 
-    __slots__ = ("_cluster", "_ended", "endpoint", "started")
+    __slots__ = ("_answered", "_cluster", "_ended", "endpoint", "started")
 
     def __init__(self, cluster: Cluster, endpoint: Endpoint, now: float) -> None:
         self._cluster = cluster
         self._ended = False
+        self._answered = False
         self.endpoint = endpoint
         self.started = now
 
+    def answered(self) -> None:
+        """The answer began: how long that took is the latency, however long the rest of it takes."""
+        if not self._answered:
+            self._answered = True
+            now = self._cluster.clock()
+            self.endpoint.measured(now - self.started, now, self._cluster.decay)
+
     def succeeded(self) -> None:
         """It answered, with whatever is not the endpoint's own failure."""
-        now = self._end()
-        self.endpoint.measured(now - self.started, now, self._cluster.decay)
-        self._cluster.took(self.endpoint, None, now)
+        self.answered()
+        self._cluster.took(self.endpoint, None, self._end())
 
     def failed(self, failure: Failure) -> None:
         """It failed, by the endpoint's fault or on the way to it."""
-        now = self._end()
         if failure is not Failure.LOCAL:
-            self.endpoint.measured(now - self.started, now, self._cluster.decay)
-        self._cluster.took(self.endpoint, failure, now)
+            self.answered()
+        self._cluster.took(self.endpoint, failure, self._end())
 
     def cancelled(self) -> None:
         """Nobody waits for it any more: no news about the endpoint."""

@@ -1,0 +1,177 @@
+"""The plugin: what the app's own routes do not answer goes through the gateway."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from framework.app.plugin import Setup
+from framework.di import Scope
+from framework.errors import PluginError, SetupError
+from framework.http.handler import Handler
+from framework.http.request import Request
+from framework.http.response import Response
+from framework.middleware.chain import Hooks, Phase
+from framework.plugins.gateway.config import GatewayConfig
+from framework.plugins.gateway.gateway import Gateway
+from framework.plugins.ratelimit import RateLimitSettings
+from framework.plugins.ratelimit.engine import Engine
+from framework.plugins.ratelimit.settings import engine_of
+
+__all__ = ["METHODS", "GatewayPlugin"]
+
+METHODS: Final = (
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "OPTIONS",
+    "ORDERPATCH",
+    "PATCH",
+    "POST",
+    "PROPFIND",
+    "PROPPATCH",
+    "PURGE",
+    "PUT",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "TRACE",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+)
+"""The methods of the IANA registry, but for CONNECT, which is no gateway's."""
+
+_PATTERNS: Final = frozenset({"/", "/{path:path}"})
+
+
+class GatewayPlugin:
+    """Sends on whatever no other route of the app takes. Section ``[gateway]``; see ``GatewayConfig``.
+
+    Install it ahead of metrics and logs, which then know requests by their gateway route. The running ``Gateway`` is
+    injected.
+
+    Args:
+        handlers: handlers of this process, by the names that routes use: the same policies stand around them.
+        secret: for the tokens of sticky endpoints; made of the machine's id where not given, so that all
+            workers agree. Give one where several machines share a name.
+    """
+
+    name = "gateway"
+    requires: frozenset[str] = frozenset()
+    config_type = GatewayConfig
+
+    def __init__(self, *, handlers: Mapping[str, Handler] | None = None, secret: bytes | None = None) -> None:
+        self._handlers = dict(handlers or {})
+        self._secret = secret
+
+    def setup(self, setup: Setup, config: GatewayConfig) -> None:
+        """Builds the gateway; it opens with the app."""
+        engine = _engine(config, setup.worker_count)
+        try:
+            gateway = Gateway(
+                config,
+                handlers=self._handlers,
+                engine=engine,
+                secret=self._secret or _machine_secret(),
+            )
+        except SetupError as error:
+            raise PluginError([f"gateway.{problem}" for problem in error.problems]) from None
+        setup.use(_Finding(gateway), phase=Phase.EDGE)
+        if any(route.config.policies.limits for route in gateway.generation.routes.values()):
+            setup.engine(engine)
+        routes = setup.routes()
+
+        async def forward(request: Request) -> Response:
+            return await gateway.handle(request)
+
+        options: dict[str, Any] = {"include_in_schema": False, "timeout": None}
+        for pattern in sorted(_PATTERNS):
+            routes.route(pattern, methods=METHODS, **options)(forward)
+        setup.provide(lambda: gateway, scope=Scope.APP, provides=Gateway)
+        setup.lifespan(_living(gateway, engine))
+        setup.check("clusters", lambda: _check(gateway))
+
+
+class _Finding(Hooks):
+    """Finds the route ahead of all that counts and logs, so that they know the request by it."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def before(self, request: Request) -> None:
+        """Raises HTTPError where there is no route."""
+        endpoint = request.endpoint
+        if endpoint.pattern in _PATTERNS:
+            request.endpoint = self._gateway.find(request).endpoint(endpoint)
+
+
+def _living(gateway: Gateway, engine: Engine) -> Any:
+    async def living(app: Any) -> AsyncGenerator[None]:
+        await engine.open()
+        try:
+            await gateway.open()
+            try:
+                yield
+            finally:
+                await gateway.close()
+        finally:
+            await engine.close()
+
+    return living
+
+
+def _check(gateway: Gateway) -> None:
+    """Raises where a cluster has nobody to send to."""
+    dead = [
+        name
+        for name, upstream in gateway.generation.upstreams.items()
+        if not any(endpoint.available for endpoint in upstream.cluster.endpoints)
+    ]
+    if dead:
+        raise RuntimeError(f"no healthy endpoint in {', '.join(dead)}")
+
+
+def _engine(config: GatewayConfig, workers: int) -> Engine:
+    try:
+        return engine_of(msgspec.convert({"url": config.limits_url}, RateLimitSettings), workers)
+    except ImportError:
+        raise PluginError("gateway: limits in Redis need hiredis: install framework[redis]") from None
+    except (msgspec.ValidationError, ValueError) as error:
+        raise PluginError(f"gateway.limits_url: {error}") from None
+
+
+def _machine_secret() -> bytes:
+    """Bytes that all processes of this user on this machine can make again, and clients cannot."""
+    try:
+        machine = Path("/etc/machine-id").read_bytes()
+    except OSError:
+        machine = socket.gethostname().encode()
+    return blake2b(machine, key=str(os.getuid()).encode(), digest_size=32, person=b"gateway sticky").digest()
