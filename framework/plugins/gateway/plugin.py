@@ -82,6 +82,9 @@ class GatewayPlugin:
         handlers: handlers of this process, by the names that routes use: the same policies stand around them.
         secret: for the tokens of sticky endpoints; made of the machine's id where not given, so that all
             workers agree. Give one where several machines share a name.
+
+    Attributes:
+        gateway: of the last build; None before.
     """
 
     name = "gateway"
@@ -91,6 +94,7 @@ class GatewayPlugin:
     def __init__(self, *, handlers: Mapping[str, Handler] | None = None, secret: bytes | None = None) -> None:
         self._handlers = dict(handlers or {})
         self._secret = secret
+        self.gateway: Gateway | None = None
 
     def setup(self, setup: Setup, config: GatewayConfig) -> None:
         """Builds the gateway; it opens with the app."""
@@ -104,6 +108,7 @@ class GatewayPlugin:
             )
         except SetupError as error:
             raise PluginError([f"gateway.{problem}" for problem in error.problems]) from None
+        self.gateway = gateway
         setup.use(_Finding(gateway), phase=Phase.EDGE)
         if any(route.config.policies.limits for route in gateway.generation.routes.values()):
             setup.engine(engine)

@@ -1,7 +1,7 @@
 """Connections that stop being HTTP: bytes from one side go to the other as they are, until both have ended.
 
-WebSockets mostly. Neither side is read faster than the other takes; a side that ends its half has that passed on, and
-what still comes the other way goes on for ``idle_timeout`` seconds at most without a byte.
+WebSockets mostly. Neither side is read faster than the other takes. The end of one side is the end of both, behind what
+was said before it; so are ``idle_timeout`` seconds without a byte either way.
 """
 
 from __future__ import annotations
@@ -182,18 +182,11 @@ class _End(asyncio.Protocol):
         if other is not None and other.transport is not None:
             other.transport.write(data)
 
-    def eof_received(self) -> bool:
-        other = self._other
-        if other is None or other.transport is None:
-            return False
-        if not other.transport.can_write_eof():
-            other.close()
-            return True
-        try:
-            other.transport.write_eof()
-        except OSError:
-            return False
-        return True
+    def eof_received(self) -> None:
+        """Who ends its half has gone, in the protocols that are tunnelled: the other gets what is on its way, and the
+        end. (A side that says nothing more, and reads on, would hold both connections for nothing.)"""
+        if self._other is not None:
+            self._other.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
