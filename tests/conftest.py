@@ -9,13 +9,17 @@ import pytest
 FRAMEWORK = Path(__file__).resolve().parent.parent / "framework"
 
 
-def pytest_sessionstart() -> None:
-    """Tests of a compiled module whose source has changed since would test what is no more."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests of a compiled module whose source has changed since would test what is no more.
+
+    Only then the plugin, which every test has: it imports the framework.
+    """
     for compiled in FRAMEWORK.rglob("*.so"):
         stem = compiled.with_name(compiled.name.partition(".")[0])
         sources = [stem.with_suffix(kind) for kind in (".py", ".pyx", ".pxd")]
         if any(source.exists() and source.stat().st_mtime > compiled.stat().st_mtime for source in sources):
             pytest.exit(f"{compiled.name} is older than its source: make build", returncode=3)
+    config.pluginmanager.import_plugin("framework.testing.plugin")
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

@@ -182,7 +182,8 @@ def _expected(if_match: str | None) -> frozenset[int] | None:
         return None
     # A weak tag or one that is not ours names no version, and so matches none (RFC 9110, section 13.1.1).
     digits = (tag[1:-1] for tag in tags if tag[0] == '"')
-    return frozenset(int(text) for text in digits if text.isdigit() and len(text) < 20 and text[0] != "0")
+    numbers = (text for text in digits if text.isascii() and text.isdigit())
+    return frozenset(int(text) for text in numbers if len(text) < 20 and text[0] != "0")
 
 
 def _not_found(request: Request, error: UserNotFound) -> Response:

@@ -3,78 +3,65 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, Literal, TypeAlias
-from urllib.parse import urlencode
+from copy import copy
+from typing import Any, Final, Literal, Self, TypeAlias, Unpack
 
 import msgspec
 
 from framework.app.application import App
 from framework.app.runtime import Runtime
-from framework.codec import decode_json, encode_json
-from framework.errors import LocalProtocolError
 from framework.http.cookies import parse_cookies
 from framework.http.headers import Headers
 from framework.net.connection import Connection
 from framework.net.link import as_protocol
 from framework.net.server import Server
+from framework.net.websocket.settings import WebSocketSettings
+from framework.testing.answer import Answer
+from framework.testing.clock import VirtualTimeLoop
+from framework.testing.composing import ComposedRequest, RequestOptions, compose
 from framework.testing.exchange import ClientConnection, Incoming
 from framework.testing.network import Conditions, Network
-from framework.wire.chunked import LAST_CHUNK, encode_chunk
-from framework.wire.leaves import encode_fields
+from framework.testing.websocket import Handshake, SocketClient, WebSocketDenied
 
 __all__ = ["Answer", "TestClient", "Transport"]
 
 Transport: TypeAlias = Literal["memory", "socket", "network"]
+
+_HERE: Final = "127.0.0.1"
 _QUICK: Final = {"server.port": 0, "server.drain_timeout": 1.0, "server.cancel_timeout": 1.0}
-
-
-class Answer:
-    """A whole response."""
-
-    def __init__(
-        self,
-        status: int,
-        headers: Headers,
-        body: bytes,
-        trailers: list[tuple[str, str]],
-        informational: list[int],
-    ) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.trailers = trailers
-        self.informational = informational
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8."""
-        return self.body.decode()
-
-    def json(self) -> Any:
-        """The body as JSON. Raises CodecError where it is none."""
-        return decode_json(self.body)
-
-    def __repr__(self) -> str:
-        return f"<Answer {self.status} {self.headers.get('content-type')} {len(self.body)} bytes>"
+_ERROR_LOGS: Final = ("framework.error", "framework.server")
+_MAX_ERRORS: Final = 100
 
 
 class TestClient:
     """Serves an app for the length of an ``async with`` and sends it requests.
 
-    The same test runs over each transport: "memory" (no sockets; fast), "socket" (a real port of the loopback
+    The same test runs over each transport: "memory" (no sockets; fast), "socket" (a free port of the loopback
     interface) and "network" (latency, small pieces, cuts and resets from one seed; best inside ``run_virtual``).
-    Whatever the transport, the server core is the real one, lifespans run, and cookies are kept between requests.
+    Whatever the transport, the server core is the real one, and lifespans run. Requests sent at the same time have
+    a connection each; one after the other they share one.
 
     Args:
         app: an App, which is built, or a Runtime.
-        settings: by dotted key, such as ``{"server.header_timeout": 1.0}``.
-        overrides: dependencies to provide otherwise, by type: a value or a factory.
+        settings: by dotted key, such as ``{"server.header_timeout": 1.0}``; needs the App.
+        overrides: dependencies to provide otherwise, by type: a value or a factory; needs the App.
+        environ: the environment the settings are read from; empty unless given.
         conditions: of the simulated network.
         seed: of the simulated network.
         base_headers: sent with every request.
+        host: the address the requests come from; over a socket one of 127.0.0.0/8.
+        keep_cookies: what Set-Cookie says is sent from then on, as a browser does.
+        timeout: real seconds until a request without an answer fails; in virtual time ``Stuck`` says so instead.
+
+    Attributes:
+        cookies: what is kept, by name.
+        opened: how many connections were opened so far.
+        errors: what the server logged an error for, such as what a handler raised and nobody caught; the last 100.
     """
 
     __test__ = False
@@ -86,39 +73,45 @@ class TestClient:
         transport: Transport = "memory",
         settings: Mapping[str, object] | None = None,
         overrides: Mapping[Any, object] | None = None,
+        environ: Mapping[str, str] | None = None,
         conditions: Conditions | None = None,
         seed: int = 0,
         base_headers: Mapping[str, str] | None = None,
+        host: str = _HERE,
+        keep_cookies: bool = True,
+        timeout: float | None = 30.0,
     ) -> None:
         self._app = app
         self._transport = transport
-        self._settings = {**_QUICK, **(settings or {})}
+        self._settings = settings or {}
         self._overrides = overrides or {}
+        self._environ = environ or {}
         self._conditions = conditions
         self._seed = seed
         self.base_headers = dict(base_headers or {})
+        self.host = host
         self.cookies: dict[str, str] = {}
+        self.opened = 0
+        self.errors: deque[BaseException] = deque(maxlen=_MAX_ERRORS)
+        self._keeps_cookies = keep_cookies
+        self._timeout = timeout
         self._idle: list[ClientConnection] = []
+        self._pools = [self._idle]
+        self._given: list[ClientConnection] = []
         self._stack = AsyncExitStack()
         self._server: Server | None = None
         self._network: Network | None = None
 
-    async def __aenter__(self) -> TestClient:
-        app = self._app
+    async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            if isinstance(app, App):
-                for key, replacement in self._overrides.items():
-                    stack.enter_context(app.container.override(key, replacement))
-                runtime = app.build(environ={}, overrides=self._settings)
-            elif self._overrides:
-                raise ValueError("overrides need the App; a Runtime is built already")
-            else:
-                runtime = app
+            runtime = self._built(stack)
             await stack.enter_async_context(runtime.running())
+            stack.callback(_collect_errors(self.errors))
             sockets: list[socket.socket] | None = None if self._transport == "socket" else []
-            self._server = Server(
-                runtime, runtime.server_settings, sockets=sockets, on_not_ready=runtime.not_ready
-            )
+            settings = runtime.server_settings
+            if isinstance(self._app, Runtime):
+                settings = msgspec.structs.replace(settings, port=0)
+            self._server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready)
             await self._server.start()
             stack.push_async_callback(self._stop)
             if self._transport != "socket":
@@ -126,14 +119,24 @@ class TestClient:
             self._stack = stack.pop_all()
         return self
 
+    def _built(self, stack: AsyncExitStack) -> Runtime:
+        app = self._app
+        if isinstance(app, Runtime):
+            for name in ("settings", "overrides", "environ"):
+                if getattr(self, f"_{name}"):
+                    raise ValueError(f"{name} need the App; a Runtime is built already")
+            return app
+        for key, replacement in self._overrides.items():
+            stack.enter_context(app.container.override(key, replacement))
+        return app.build(environ=self._environ, overrides={**_QUICK, **self._settings})
+
     async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()
 
     async def _stop(self) -> None:
-        for connection in self._idle:
-            if connection.transport is not None:
-                connection.transport.close()
-        self._idle.clear()
+        for pool in (*self._pools, self._given):
+            while pool:
+                pool.pop().close()
         if self._server is not None:
             await self._server.shutdown()
 
@@ -145,132 +148,196 @@ class TestClient:
         return self._server
 
     @property
+    def url(self) -> str:
+        """Where other programs reach the server, such as "http://127.0.0.1:40123"; over a socket only."""
+        if self._network is not None:
+            raise RuntimeError('only transport="socket" can be reached from outside')
+        return f"http://127.0.0.1:{self.server.port}"
+
+    @property
     def network(self) -> Network:
         """The simulated network; there is none over a socket."""
         if self._network is None:
             raise RuntimeError("this transport has no simulated network")
         return self._network
 
-    async def connect(self) -> ClientConnection:
-        """A new connection, for bytes of one's own: ``connection.write``, ``connection.response``."""
+    def visitor(self, *, host: str | None = None) -> Self:
+        """Another client of the same server, with cookies and connections of its own. It ends with this one.
+
+        Args:
+            host: the address it comes from, where that is another one too.
+        """
+        other = copy(self)
+        other.host = host or self.host
+        other.base_headers = dict(self.base_headers)
+        other.cookies = {}
+        other.opened = 0
+        other._idle = []
+        self._pools.append(other._idle)
+        return other
+
+    async def connect(self, *, conditions: Conditions | None = None) -> ClientConnection:
+        """A new connection, for bytes of one's own: ``connection.write``, ``connection.response``.
+
+        It is closed with the client, if it was not before.
+
+        Args:
+            conditions: of this connection alone, on a simulated network: a slow peer among others, say.
+        """
+        connection = await self._connect(conditions)
+        self._given.append(connection)
+        return connection
+
+    async def _connect(self, conditions: Conditions | None = None) -> ClientConnection:
+        self.opened += 1
         if self._network is not None:
             core = self.server.core
-            return self._network.connect(ClientConnection, lambda: as_protocol(Connection(core)))[1]
+            return self._network.connect(
+                ClientConnection, lambda: as_protocol(Connection(core)), conditions=conditions, host=self.host
+            )[1]
+        local = None if self.host == _HERE else (self.host, 0)
         _, connection = await asyncio.get_running_loop().create_connection(
-            ClientConnection, "127.0.0.1", self.server.port
+            ClientConnection, _HERE, self.server.port, local_addr=local
         )
         return connection
 
     @asynccontextmanager
     async def stream(
-        self,
-        method: str,
-        target: str,
-        *,
-        params: Mapping[str, object] | None = None,
-        headers: Mapping[str, str] | None = None,
-        content: bytes | str | AsyncIterator[bytes] | None = None,
-        json: Any = msgspec.UNSET,
-        form: Mapping[str, object] | None = None,
+        self, method: str, target: str, **options: Unpack[RequestOptions]
     ) -> AsyncGenerator[Incoming]:
         """Sends a request and yields the response as soon as its head is there; iterate it for the body.
 
         Leaving before the body's end closes the connection, as a browser does.
+
+        Args:
+            options: see ``RequestOptions``.
+
+        Raises:
+            PeerClosed: the connection ended before the response was whole.
+            UnexpectedAnswer: it has another status than ``expect`` says.
         """
-        head, body = self._compose(method, target, params, headers, content, json, form)
-        connection = await self._usable()
+        cookies = self.cookies if self._keeps_cookies else {}
+        request = compose(method, target, self.base_headers, options, cookies)
+        async with self._exchange(request, options.get("expect")) as incoming:
+            yield incoming
+
+    async def request(self, method: str, target: str, **options: Unpack[RequestOptions]) -> Answer:
+        """Sends a request and reads the whole response; as ``stream``."""
+        async with self._patient(f"{method} {target}"), self.stream(method, target, **options) as incoming:
+            return await incoming.read()
+
+    async def raw(self, data: bytes, *, method: str = "GET", expect: int | None = None) -> Answer:
+        """Sends bytes as they are, on a connection that requests use too, and reads one response."""
+        request = ComposedRequest(method, repr(data[:60]), data, b"")
+        async with self._patient(str(request)), self._exchange(request, expect) as incoming:
+            return await incoming.read()
+
+    async def get(self, target: str, **options: Unpack[RequestOptions]) -> Answer:
+        """GET; as ``request``."""
+        return await self.request("GET", target, **options)
+
+    async def head(self, target: str, **options: Unpack[RequestOptions]) -> Answer:
+        """HEAD; as ``request``."""
+        return await self.request("HEAD", target, **options)
+
+    async def options(self, target: str, **options: Unpack[RequestOptions]) -> Answer:
+        """OPTIONS; as ``request``."""
+        return await self.request("OPTIONS", target, **options)
+
+    async def post(self, target: str, **options: Unpack[RequestOptions]) -> Answer:
+        """POST; as ``request``."""
+        return await self.request("POST", target, **options)
+
+    async def put(self, target: str, **options: Unpack[RequestOptions]) -> Answer:
+        """PUT; as ``request``."""
+        return await self.request("PUT", target, **options)
+
+    async def patch(self, target: str, **options: Unpack[RequestOptions]) -> Answer:
+        """PATCH; as ``request``."""
+        return await self.request("PATCH", target, **options)
+
+    async def delete(self, target: str, **options: Unpack[RequestOptions]) -> Answer:
+        """DELETE; as ``request``."""
+        return await self.request("DELETE", target, **options)
+
+    @asynccontextmanager
+    async def websocket(
+        self,
+        target: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        compression: bool = False,
+        origin: str | None = None,
+        settings: WebSocketSettings | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> AsyncGenerator[SocketClient]:
+        """Opens a WebSocket, and closes it at the end of the ``async with`` with 1000, if it is open then.
+
+        Args:
+            subprotocols: offered to the server, the best first.
+            compression: permessage-deflate is offered.
+            origin: the page's, as a browser says it.
+            settings: limits and deadlines of this side.
+
+        Raises:
+            WebSocketDenied: the server answered otherwise; the error has the answer.
+        """
+        handshake = Handshake(tuple(subprotocols), compression=compression, origin=origin)
+        options["headers"] = handshake.fields(options.get("headers"))
+        cookies = self.cookies if self._keeps_cookies else {}
+        request = compose("GET", target, self.base_headers, options, cookies)
+        connection = await self._connect()
         try:
-            connection.send(method, head + (body if isinstance(body, bytes) else b""))
-            if not isinstance(body, bytes):
-                async for piece in body:
-                    connection.write(encode_chunk(piece))
-                connection.write(LAST_CHUNK)
-            incoming = await connection.response()
-            self._keep_cookies(incoming.headers)
+            async with self._patient(str(request)):
+                incoming = await connection.exchange("GET", request.head, b"", str(request))
+                if self._keeps_cookies:
+                    self._keep_cookies(incoming.headers)
+                if incoming.status != 101:
+                    raise WebSocketDenied(await incoming.read())
+            async with handshake.complete(connection, incoming.headers, settings) as socket:
+                yield socket
+        finally:
+            connection.close()
+
+    # -- one exchange -----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _exchange(self, request: ComposedRequest, expect: Any) -> AsyncGenerator[Incoming]:
+        connection = await self._usable()
+        seen = len(self.errors)
+        try:
+            incoming = await connection.exchange(request.method, request.head, request.body, str(request))
+            if self._keeps_cookies:
+                self._keep_cookies(incoming.headers)
+            if expect is not None and not _is(incoming.status, expect):
+                answer = await incoming.read()
+                answer.expect(expect, self.errors[-1] if len(self.errors) > seen else None)
             yield incoming
         finally:
             if connection.usable:
                 self._idle.append(connection)
-            elif connection.transport is not None:
-                connection.transport.close()
+            else:
+                connection.close()
 
-    async def request(self, method: str, target: str, **options: Any) -> Answer:
-        """Sends a request and reads the whole response; options as of ``stream``."""
-        async with self.stream(method, target, **options) as incoming:
-            body = b"".join([piece async for piece in incoming])
-            informational = incoming.informational
-        return Answer(incoming.status, incoming.headers, body, incoming.trailers, informational)
-
-    async def get(self, target: str, **options: Any) -> Answer:
-        """GET; options as of ``stream``."""
-        return await self.request("GET", target, **options)
-
-    async def head(self, target: str, **options: Any) -> Answer:
-        """HEAD; options as of ``stream``."""
-        return await self.request("HEAD", target, **options)
-
-    async def options(self, target: str, **options: Any) -> Answer:
-        """OPTIONS; options as of ``stream``."""
-        return await self.request("OPTIONS", target, **options)
-
-    async def post(self, target: str, **options: Any) -> Answer:
-        """POST; options as of ``stream``."""
-        return await self.request("POST", target, **options)
-
-    async def put(self, target: str, **options: Any) -> Answer:
-        """PUT; options as of ``stream``."""
-        return await self.request("PUT", target, **options)
-
-    async def patch(self, target: str, **options: Any) -> Answer:
-        """PATCH; options as of ``stream``."""
-        return await self.request("PATCH", target, **options)
-
-    async def delete(self, target: str, **options: Any) -> Answer:
-        """DELETE; options as of ``stream``."""
-        return await self.request("DELETE", target, **options)
-
-    # -- requests ---------------------------------------------------------------------------------------------------
+    @asynccontextmanager
+    async def _patient(self, request: str) -> AsyncGenerator[None]:
+        virtual = isinstance(asyncio.get_running_loop(), VirtualTimeLoop)
+        deadline = asyncio.timeout(None if virtual else self._timeout)
+        try:
+            async with deadline:
+                yield
+        except TimeoutError:
+            if deadline.expired():
+                raise TimeoutError(f"{request} was not answered within {self._timeout:g} s") from None
+            raise
 
     async def _usable(self) -> ClientConnection:
         while self._idle:
             connection = self._idle.pop()
             if connection.usable:
                 return connection
-        return await self.connect()
-
-    def _compose(
-        self,
-        method: str,
-        target: str,
-        params: Mapping[str, object] | None,
-        headers: Mapping[str, str] | None,
-        content: bytes | str | AsyncIterator[bytes] | None,
-        json: Any,
-        form: Mapping[str, object] | None,
-    ) -> tuple[bytes, bytes | AsyncIterator[bytes]]:
-        given = sum(one is not None for one in (content, form)) + (json is not msgspec.UNSET)
-        if given > 1:
-            raise LocalProtocolError("a request has one body: content, json or form")
-        fields = {"host": "testserver", **_lower(self.base_headers), **_lower(headers or {})}
-        if self.cookies:
-            fields.setdefault("cookie", "; ".join(f"{name}={value}" for name, value in self.cookies.items()))
-        body: bytes | AsyncIterator[bytes] = b""
-        if json is not msgspec.UNSET:
-            body = encode_json(json)
-            fields.setdefault("content-type", "application/json")
-        elif form is not None:
-            body = urlencode(form, doseq=True).encode()
-            fields.setdefault("content-type", "application/x-www-form-urlencoded")
-        elif content is not None:
-            body = content.encode() if isinstance(content, str) else content
-        if not isinstance(body, bytes):
-            fields.setdefault("transfer-encoding", "chunked")
-        elif given:
-            fields.setdefault("content-length", str(len(body)))
-        if params:
-            target += ("&" if "?" in target else "?") + urlencode(params, doseq=True)
-        line = f"{method} {target} HTTP/1.1\r\n".encode("ascii")
-        return line + encode_fields(list(fields.items())) + b"\r\n", body
+            connection.close()
+        return await self._connect()
 
     def _keep_cookies(self, headers: Headers) -> None:
         """Takes up Set-Cookie by name and value; an empty or expired one is dropped. Paths and domains do not count."""
@@ -283,5 +350,31 @@ class TestClient:
                     self.cookies[name] = content
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+class _ErrorCollector(logging.Handler):
+    """Keeps the exceptions of what is logged."""
+
+    def __init__(self, errors: deque[BaseException]) -> None:
+        super().__init__(logging.ERROR)
+        self._errors = errors
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self._errors.append(record.exc_info[1])
+
+
+def _collect_errors(errors: deque[BaseException]) -> Callable[[], None]:
+    """Begins to; what is returned ends it."""
+    handler = _ErrorCollector(errors)
+    loggers = [logging.getLogger(name) for name in _ERROR_LOGS]
+    for logger in loggers:
+        logger.addHandler(handler)
+
+    def end() -> None:
+        for logger in loggers:
+            logger.removeHandler(handler)
+
+    return end
+
+
+def _is(status: int, expected: Any) -> bool:
+    return status == expected if isinstance(expected, int) else status in expected

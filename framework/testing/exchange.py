@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, cast
+from collections.abc import AsyncIterable
+from typing import Any, Final, cast
 
 from framework.errors import PeerClosed, RemoteProtocolError
 from framework.http.headers import Headers
-from framework.wire.chunked import ChunkedDecoder
+from framework.testing.answer import Answer
+from framework.wire.chunked import LAST_CHUNK, ChunkedDecoder, encode_chunk
 from framework.wire.http1 import Framing, response_body_framing
 from framework.wire.leaves import Limits, ResponseHead, parse_response
 
 __all__ = ["ClientConnection", "Incoming"]
 
 _LIMITS = Limits(65_536, 1000, 8192)
+_MAX_HELD: Final = 262_144
 
 
 class Incoming:
@@ -25,6 +28,7 @@ class Incoming:
         self.headers = Headers(head.fields())
         self.trailers: list[tuple[str, str]] = []
         self.informational = connection.informational
+        self.request = connection.request
         self._connection = connection
 
     def __aiter__(self) -> Incoming:
@@ -36,15 +40,28 @@ class Incoming:
             raise StopAsyncIteration
         return data
 
+    async def read(self) -> Answer:
+        """The whole response."""
+        body = b"".join([piece async for piece in self])
+        return Answer(
+            self.status, self.headers, body, self.trailers, self.informational, request=self.request
+        )
+
 
 class ClientConnection(asyncio.Protocol):
-    """Sends a request, reads its response. A response that breaks the framing is an error, never a guess."""
+    """Sends a request, reads its response. A response that breaks the framing is an error, never a guess.
+
+    It stops to read while more of a body than 256 KiB waits to be iterated, so that the server feels a slow reader.
+    """
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.informational: list[int] = []
+        self.request = "the request"
         self._data = b""
         self._pieces: deque[bytes] = deque()
+        self._held = 0  # their bytes
+        self._is_paused = False
         self._method = ""
         self._framing = Framing.NONE
         self._left = 0
@@ -87,6 +104,34 @@ class ClientConnection(asyncio.Protocol):
                 self.transport.abort()
         self._wake()
 
+    def close(self) -> None:
+        """Closes it, whatever is under way."""
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Leaves without a good-bye: the server sees a reset, at once or when it next writes."""
+        if self.transport is not None:
+            self.transport.abort()
+
+    async def exchange(
+        self, method: str, head: bytes, body: bytes | AsyncIterable[bytes], request: str
+    ) -> Incoming:
+        """Sends a request, its body chunked where that comes in pieces, and waits for the head of its response.
+
+        Args:
+            request: what errors and failed tests call it.
+        """
+        self.request = request
+        if isinstance(body, bytes):
+            self.send(method, head + body)
+        else:
+            self.send(method, head)
+            async for piece in body:
+                self.write(encode_chunk(piece))
+            self.write(LAST_CHUNK)
+        return await self.response()
+
     def send(self, method: str, data: bytes) -> None:
         """Writes a whole request, or its head; ``write`` sends more of its body."""
         self._method = method
@@ -94,6 +139,8 @@ class ClientConnection(asyncio.Protocol):
         self._head = None
         self._complete = False
         self._pieces.clear()
+        self._held = 0
+        self._relax()
         self.write(data)
 
     def write(self, data: bytes) -> None:
@@ -101,6 +148,19 @@ class ClientConnection(asyncio.Protocol):
         if self.transport is None:
             raise PeerClosed("the server has closed the connection") from self._error
         self.transport.write(data)
+
+    def give_away(self) -> tuple[asyncio.Transport, ResponseHead, bytes]:
+        """The transport for another protocol, behind a 101, with the head of that and the bytes that came after it.
+
+        Raises PeerClosed where the connection has ended.
+        """
+        transport, head = self.transport, self._head
+        if transport is None or head is None:
+            raise PeerClosed("the server has closed the connection") from self._error
+        data, self._data = self._data, b""
+        self.transport = None
+        self._eof = True
+        return transport, head, data
 
     async def response(self) -> Incoming:
         """The head of the next response, once it is there. Raises PeerClosed where the connection ends before.
@@ -129,17 +189,33 @@ class ClientConnection(asyncio.Protocol):
                     incoming.trailers = self._decoder.trailers
                 return b""
             await self._more()
-        return self._pieces.popleft()
+        piece = self._pieces.popleft()
+        self._held -= len(piece)
+        self._relax()
+        return piece
 
     async def _more(self) -> None:
         if self._eof or self._error is not None:
             if isinstance(self._error, RemoteProtocolError):
                 raise self._error
             raise PeerClosed(
-                "the server closed the connection before its response was whole"
+                f"the server closed the connection before its response to {self.request} was whole"
             ) from self._error
         self._waiter = asyncio.get_running_loop().create_future()
         await self._waiter
+
+    def _hold(self, *pieces: bytes) -> None:
+        self._pieces.extend(pieces)
+        self._held += sum(map(len, pieces))
+        if self._held > _MAX_HELD and not self._is_paused and self.transport is not None:
+            self._is_paused = True
+            self.transport.pause_reading()
+
+    def _relax(self) -> None:
+        if self._is_paused and self._held <= _MAX_HELD // 2:
+            self._is_paused = False
+            if self.transport is not None:
+                self.transport.resume_reading()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -181,15 +257,15 @@ class ClientConnection(asyncio.Protocol):
         if self._framing is Framing.LENGTH:
             piece, self._data = data[: self._left], data[self._left :]
             self._left -= len(piece)
-            self._pieces.append(piece)
+            self._hold(piece)
             self._complete = self._left == 0
         elif self._decoder is not None:
-            self._pieces.extend(self._decoder.feed(data))
+            self._hold(*self._decoder.feed(data))
             if self._decoder.complete:
                 self._complete = True
                 self._data = self._decoder.leftover
         else:
-            self._pieces.append(data)
+            self._hold(data)
 
     def _finish_by_close(self) -> None:
         if self._framing is Framing.UNTIL_CLOSE and self._head is not None:

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
@@ -20,6 +19,7 @@ import pytest
 
 from framework import ServerSettings
 from framework.app.settings import load
+from tests.support.ports import free_port
 from tests.support.served import Served, fetch, served
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(90)]
@@ -56,12 +56,6 @@ async def started(*command: str, folder: Path, **more: Any) -> AsyncGenerator[Se
         yield program
     finally:
         await program.close()
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @pytest.mark.parametrize("text", blocks("toml"))

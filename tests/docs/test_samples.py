@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from framework import App
-from tests.support.client import serving
+from framework.testing import TestClient
 
 
 @pytest.fixture(autouse=True)
@@ -94,9 +94,10 @@ def test_curl_samples_answer_as_shown(page: Path, before: tuple[str, int], text:
 
 async def play(app: App, commands: list[str]) -> list[str]:
     answers: list[str] = []
-    async with serving(app) as client:
+    async with TestClient(app, transport="socket") as client:
+        address = client.url.removeprefix("http://")
         for command in commands:
-            arguments = shlex.split(command.replace("127.0.0.1:8000", f"127.0.0.1:{client.port}"))
+            arguments = shlex.split(command.replace("127.0.0.1:8000", address))
             done = await asyncio.to_thread(
                 subprocess.run, [*arguments, "--silent", "--max-time", "10"], capture_output=True, check=True
             )

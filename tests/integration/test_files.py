@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from framework import App, Request, Response
+from framework.errors import PeerClosed
 from framework.http.files import FileResponse
 from framework.http.openfile import CHUNK
 from framework.http.static import StaticFiles
-from tests.support.client import Answer, Client, serving
+from framework.testing import Answer, Incoming, TestClient
 from tests.support.site import DATE, LARGE, TEXT, make_site, write
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +27,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-async def client(site: Path) -> AsyncIterator[Client]:
+async def client(site: Path) -> AsyncIterator[TestClient]:
     app = App()
     app.get("/static/{path:path}")(StaticFiles(site, cache_control="max-age=60").serve)
 
@@ -35,14 +35,14 @@ async def client(site: Path) -> AsyncIterator[Client]:
     async def download(request: Request) -> Response:
         return await FileResponse.open(request, site / "large.bin", filename="Größe.bin")
 
-    async with serving(app) as client:
+    async with TestClient(app, transport="socket") as client:
         yield client
 
 
 # -- whole files ---------------------------------------------------------------------------------------------
 
 
-async def test_a_small_file(client: Client) -> None:
+async def test_a_small_file(client: TestClient) -> None:
     answer = await client.get("/static/index.html")
     assert answer.status == 200
     assert answer.body == TEXT
@@ -54,7 +54,7 @@ async def test_a_small_file(client: Client) -> None:
     assert answer.headers["etag"].startswith('"')
 
 
-async def test_a_large_file_and_an_empty_one(client: Client) -> None:
+async def test_a_large_file_and_an_empty_one(client: TestClient) -> None:
     answer = await client.get("/static/large.bin")
     assert answer.body == LARGE
     assert answer.headers["content-length"] == str(len(LARGE))
@@ -64,18 +64,18 @@ async def test_a_large_file_and_an_empty_one(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["index.html", "large.bin", "empty.txt"])
-async def test_head_has_the_fields_of_get(client: Client, name: str) -> None:
+async def test_head_has_the_fields_of_get(client: TestClient, name: str) -> None:
     get = await client.get(f"/static/{name}")
-    head = await client.request("HEAD", f"/static/{name}", headers={"range": "bytes=0-1"})
+    head = await client.head(f"/static/{name}", headers={"range": "bytes=0-1"})
     assert (head.status, head.body) == (200, b"")
     assert without_date(head) == without_date(get)
 
 
 def without_date(answer: Answer) -> list[tuple[str, str]]:
-    return sorted(pair for pair in answer.pairs if pair[0] != "date")
+    return sorted(pair for pair in answer.headers.items() if pair[0] != "date")
 
 
-async def test_a_download_has_a_name(client: Client) -> None:
+async def test_a_download_has_a_name(client: TestClient) -> None:
     answer = await client.get("/download")
     assert answer.body == LARGE
     assert (
@@ -84,7 +84,7 @@ async def test_a_download_has_a_name(client: Client) -> None:
     )
 
 
-async def test_what_is_not_there_is_404(client: Client) -> None:
+async def test_what_is_not_there_is_404(client: TestClient) -> None:
     for target in (
         "/static/none.txt",
         "/static/none/none.txt",
@@ -96,11 +96,11 @@ async def test_what_is_not_there_is_404(client: Client) -> None:
         assert (await client.get(target)).status == 404, target
 
 
-async def test_names_with_escapes(client: Client) -> None:
+async def test_names_with_escapes(client: TestClient) -> None:
     assert (await client.get("/static/docs/a%20b%25%C3%A9.txt")).body == b"odd name"
 
 
-async def test_a_directory_is_answered_by_its_index(client: Client) -> None:
+async def test_a_directory_is_answered_by_its_index(client: TestClient) -> None:
     assert (await client.get("/static/")).body == TEXT
     assert (await client.get("/static/docs/")).body == b"docs"
     answer = await client.get("/static/docs?page=2")
@@ -113,7 +113,7 @@ async def test_the_redirect_to_a_directory_stays_on_this_host(site: Path) -> Non
     write(site / "@evil" / "index.html", b"")
     app = App()
     app.get("/{path:path}")(StaticFiles(site).serve)
-    async with serving(app) as client:
+    async with TestClient(app, transport="socket") as client:
         answer = await client.get("//host.example")
         assert answer.headers["location"] == "/host.example/"
         answer = await client.get("/@evil")
@@ -134,8 +134,8 @@ async def test_the_redirect_to_a_directory_stays_on_this_host(site: Path) -> Non
         (f"bytes=-{10 * len(LARGE)}", 0, len(LARGE)),
     ],
 )
-async def test_a_part_of_a_file(client: Client, field: str, start: int, stop: int) -> None:
-    answer = await client.get("/static/large.bin", {"range": field})
+async def test_a_part_of_a_file(client: TestClient, field: str, start: int, stop: int) -> None:
+    answer = await client.get("/static/large.bin", headers={"range": field})
     assert answer.status == 206
     assert answer.headers["content-range"] == f"bytes {start}-{stop - 1}/{len(LARGE)}"
     assert answer.headers["content-length"] == str(stop - start)
@@ -143,8 +143,8 @@ async def test_a_part_of_a_file(client: Client, field: str, start: int, stop: in
 
 
 @pytest.mark.parametrize("last", [20_099, len(LARGE) - 50])
-async def test_several_parts(client: Client, last: int) -> None:
-    answer = await client.get("/static/large.bin", {"range": f"bytes=20000-{last},0-9"})
+async def test_several_parts(client: TestClient, last: int) -> None:
+    answer = await client.get("/static/large.bin", headers={"range": f"bytes=20000-{last},0-9"})
     assert answer.status == 206
     assert "content-range" not in answer.headers
     media_type, _, boundary = answer.headers["content-type"].partition("; boundary=")
@@ -160,27 +160,27 @@ async def test_several_parts(client: Client, last: int) -> None:
     assert answer.headers["content-length"] == str(len(answer.body))
 
 
-async def test_a_range_beyond_the_end(client: Client) -> None:
-    answer = await client.get("/static/index.html", {"range": "bytes=1000-"})
+async def test_a_range_beyond_the_end(client: TestClient) -> None:
+    answer = await client.get("/static/index.html", headers={"range": "bytes=1000-"})
     assert answer.status == 416
     assert answer.headers["content-range"] == f"bytes */{len(TEXT)}"
 
 
-async def test_a_malformed_range_is_ignored(client: Client) -> None:
-    answer = await client.get("/static/index.html", {"range": "bytes=9-1"})
+async def test_a_malformed_range_is_ignored(client: TestClient) -> None:
+    answer = await client.get("/static/index.html", headers={"range": "bytes=9-1"})
     assert (answer.status, answer.body) == (200, TEXT)
 
 
-async def test_cve_2025_62727_a_thousand_ranges_cost_nothing(client: Client) -> None:
+async def test_cve_2025_62727_a_thousand_ranges_cost_nothing(client: TestClient) -> None:
     many = ",".join(f"{at}-{at}" for at in range(0, 3000, 3))
-    assert (await client.get("/static/large.bin", {"range": f"bytes={many}"})).status == 416
+    assert (await client.get("/static/large.bin", headers={"range": f"bytes={many}"})).status == 416
     assert (await client.get("/static/index.html")).status == 200
 
 
-async def test_if_range(client: Client) -> None:
+async def test_if_range(client: TestClient) -> None:
     etag = (await client.get("/static/index.html")).headers["etag"]
     for value, status in ((etag, 206), (DATE, 206), ('"other"', 200), ("Tue, 14 Nov 2023 22:13:21 GMT", 200)):
-        answer = await client.get("/static/index.html", {"range": "bytes=0-1", "if-range": value})
+        answer = await client.get("/static/index.html", headers={"range": "bytes=0-1", "if-range": value})
         assert answer.status == status, value
 
 
@@ -188,14 +188,14 @@ async def test_if_range(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["index.html", "large.bin"])
-async def test_revalidation(client: Client, name: str) -> None:
+async def test_revalidation(client: TestClient, name: str) -> None:
     fresh = await client.get(f"/static/{name}")
     for fields in (
         {"if-none-match": fresh.headers["etag"]},
         {"if-none-match": f'"other", W/{fresh.headers["etag"]}'},
         {"if-modified-since": DATE},
     ):
-        answer = await client.get(f"/static/{name}", fields)
+        answer = await client.get(f"/static/{name}", headers=fields)
         assert answer.status == 304
         assert answer.headers["etag"] == fresh.headers["etag"]
         assert answer.headers["cache-control"] == "max-age=60"
@@ -203,17 +203,17 @@ async def test_revalidation(client: Client, name: str) -> None:
         assert "content-type" not in answer.headers
         assert "content-length" not in answer.headers
     for fields in ({"if-match": '"other"'}, {"if-unmodified-since": "Tue, 14 Nov 2023 22:13:19 GMT"}):
-        assert (await client.get(f"/static/{name}", fields)).status == 412
-    assert (await client.get(f"/static/{name}", {"if-match": fresh.headers["etag"]})).status == 200
+        assert (await client.get(f"/static/{name}", headers=fields)).status == 412
+    assert (await client.get(f"/static/{name}", headers={"if-match": fresh.headers["etag"]})).status == 200
 
 
 async def test_the_tag_changes_with_the_file_even_where_its_date_is_set_back(
-    client: Client, site: Path
+    client: TestClient, site: Path
 ) -> None:
     before = (await client.get("/static/index.html")).headers["etag"]
     (site / "index.html").unlink()
     write(site / "index.html", TEXT.replace(b"hello", b"salut"))
-    after = await client.get("/static/index.html", {"if-none-match": before})
+    after = await client.get("/static/index.html", headers={"if-none-match": before})
     assert after.status == 200
     assert after.headers["etag"] != before
 
@@ -224,11 +224,13 @@ async def test_the_tag_of_a_file_that_may_still_change_unnoticed_is_weak(
     monkeypatch.setattr("framework.http.files._SETTLING_NS", 10**18)
     app = App()
     app.get("/{path:path}")(StaticFiles(site).serve)
-    async with serving(app) as client:
+    async with TestClient(app, transport="socket") as client:
         etag = (await client.get("/index.html")).headers["etag"]
         assert etag.startswith('W/"')
-        assert (await client.get("/index.html", {"if-none-match": etag})).status == 304
-        assert (await client.get("/index.html", {"if-range": etag, "range": "bytes=0-1"})).status == 200
+        assert (await client.get("/index.html", headers={"if-none-match": etag})).status == 304
+        assert (
+            await client.get("/index.html", headers={"if-range": etag, "range": "bytes=0-1"})
+        ).status == 200
 
 
 # -- changes in mid-transfer ---------------------------------------------------------------------------------
@@ -243,56 +245,58 @@ def huge(site: Path) -> Path:
     return path
 
 
-async def begin(client: Client, target: str) -> None:
-    client._reader, client._writer = await asyncio.open_connection("127.0.0.1", client.port, limit=4096)
-    client._writer.write(f"GET {target} HTTP/1.1\r\nhost: test\r\n\r\n".encode())
-    assert b"200 OK" in await client._reader.readuntil(b"\r\n\r\n")
-    await client._reader.readexactly(10)
+async def begin(client: TestClient) -> tuple[Incoming, bytes]:
+    """A response that has begun, and the first of its body; the rest waits."""
+    connection = await client.connect()
+    connection.write(b"GET /static/huge.bin HTTP/1.1\r\nhost: test\r\n\r\n")
+    incoming = await connection.response()
+    assert incoming.status == 200
+    return incoming, await anext(incoming)
 
 
-async def read_to_the_cut(client: Client) -> int:
-    """Reads until the connection is cut or closed; returns the number of bytes."""
-    assert client._reader is not None
-    received = 10
+async def is_cut(incoming: Incoming, first: bytes) -> bool:
+    """Whether it ended before its whole length, as it must once the file is another."""
+    received = len(first)
     try:
-        while data := await client._reader.read(1_048_576):
-            received += len(data)
-    except ConnectionError:
-        pass
-    return received
+        async for piece in incoming:
+            received += len(piece)
+    except PeerClosed:
+        return received < 64 * 1024 * 1024
+    return False
 
 
-async def test_a_file_rewritten_in_place_is_never_a_torn_200(client: Client, huge: Path) -> None:
-    await begin(client, "/static/huge.bin")
+async def test_a_file_rewritten_in_place_is_never_a_torn_200(client: TestClient, huge: Path) -> None:
+    begun = await begin(client)
     with huge.open("r+b") as file:
         file.write(b"new content")
-    assert await read_to_the_cut(client) < 64 * 1024 * 1024
+    assert await is_cut(*begun)
 
 
-async def test_a_file_cut_short_is_never_a_torn_200(client: Client, huge: Path) -> None:
-    await begin(client, "/static/huge.bin")
+async def test_a_file_cut_short_is_never_a_torn_200(client: TestClient, huge: Path) -> None:
+    begun = await begin(client)
     os.truncate(huge, 1_000_000)
-    assert await read_to_the_cut(client) < 64 * 1024 * 1024
+    assert await is_cut(*begun)
 
 
-async def test_a_file_replaced_by_another_is_sent_to_its_end(client: Client, huge: Path, site: Path) -> None:
-    await begin(client, "/static/huge.bin")
+async def test_a_file_replaced_by_another_is_sent_to_its_end(
+    client: TestClient, huge: Path, site: Path
+) -> None:
+    incoming, first = await begin(client)
     write(site / "new.bin", b"new content")
     (site / "new.bin").rename(huge)
-    assert client._reader is not None
-    assert await client._reader.readexactly(64 * 1024 * 1024 - 10) == bytes(64 * 1024 * 1024 - 10)
+    assert first + b"".join([piece async for piece in incoming]) == bytes(64 * 1024 * 1024)
 
 
-async def test_a_client_that_goes_away_leaves_no_file_open(client: Client, huge: Path) -> None:
+async def test_a_client_that_goes_away_leaves_no_file_open(client: TestClient, huge: Path) -> None:
     def open_files() -> int:
         return sum(
             os.path.exists(f"/proc/self/fd/{fd}") and os.readlink(f"/proc/self/fd/{fd}") == str(huge)
             for fd in os.listdir("/proc/self/fd")
         )
 
-    await begin(client, "/static/huge.bin")
-    assert open_files() == 1
-    await client.close()
+    async with client.stream("GET", "/static/huge.bin") as incoming:
+        assert await anext(incoming)
+        assert open_files() == 1
     for _ in range(200):
         if (await client.get("/static/index.html")).status == 200 and not open_files():
             break

@@ -10,7 +10,7 @@ import pytest
 
 from framework import App
 from framework.http.static import StaticFiles
-from tests.support.client import Client, serving
+from framework.testing import TestClient
 from tests.support.site import DAY_OLD, SECRET, TEXT, make_site, write
 
 pytestmark = pytest.mark.anyio
@@ -22,17 +22,17 @@ def site(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def client(site: Path) -> AsyncIterator[Client]:
+async def client(site: Path) -> AsyncIterator[TestClient]:
     app = App()
     app.get("/static/{path:path}")(StaticFiles(site).serve)
-    async with serving(app) as client:
+    async with TestClient(app, transport="socket") as client:
         yield client
 
 
 # -- precompressed -------------------------------------------------------------------------------------------
 
 
-async def test_precompressed_siblings(client: Client, site: Path) -> None:
+async def test_precompressed_siblings(client: TestClient, site: Path) -> None:
     write(site / "app.js", b"plain")
     write(site / "app.js.gz", b"by gzip")
     write(site / "app.js.br", b"by brotli")
@@ -45,7 +45,7 @@ async def test_precompressed_siblings(client: Client, site: Path) -> None:
         ("identity", b"plain", None),
         (None, b"plain", None),
     ):
-        answer = await client.get("/static/app.js", {"accept-encoding": accepted} if accepted else {})
+        answer = await client.get("/static/app.js", headers={"accept-encoding": accepted} if accepted else {})
         assert answer.body == body
         assert answer.headers.get("content-encoding") == coding
         assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
@@ -54,11 +54,11 @@ async def test_precompressed_siblings(client: Client, site: Path) -> None:
     assert len(tags) == 3
 
 
-async def test_a_sibling_older_than_its_file_is_not_sent(client: Client, site: Path) -> None:
+async def test_a_sibling_older_than_its_file_is_not_sent(client: TestClient, site: Path) -> None:
     write(site / "app.js", b"plain")
     write(site / "app.js.gz", b"by gzip")
     os.utime(site / "app.js.gz", (DAY_OLD - 60, DAY_OLD - 60))
-    assert (await client.get("/static/app.js", {"accept-encoding": "gzip"})).body == b"plain"
+    assert (await client.get("/static/app.js", headers={"accept-encoding": "gzip"})).body == b"plain"
 
 
 # -- what is nobody's business -------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ async def test_a_sibling_older_than_its_file_is_not_sent(client: Client, site: P
         "/static/docs/../.env",
     ],
 )
-async def test_no_traversal(client: Client, target: str) -> None:
+async def test_no_traversal(client: TestClient, target: str) -> None:
     answer = await client.get(target)
     assert answer.status in (400, 404)
     assert SECRET not in answer.body
@@ -100,7 +100,7 @@ async def test_no_traversal(client: Client, target: str) -> None:
         "C:secret",
     ],
 )
-async def test_cve_2026_48817_no_absolute_path(client: Client, path: str) -> None:
+async def test_cve_2026_48817_no_absolute_path(client: TestClient, path: str) -> None:
     assert (await client.get(f"/static/{path}")).status in (400, 404)
 
 
@@ -108,7 +108,7 @@ async def test_cve_2026_48817_no_absolute_path(client: Client, path: str) -> Non
     "path", ["//host/share", "%5c%5chost%5cshare", "\\\\host\\share", "%5C%5C%3F%5CC:%5Cx"]
 )
 async def test_cve_2026_48818_a_unc_path_reaches_no_file_system(
-    client: Client, path: str, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     touched: list[object] = []
 
@@ -123,11 +123,11 @@ async def test_cve_2026_48818_a_unc_path_reaches_no_file_system(
     assert all("\\" not in str(name) and "//" not in str(name) for name in touched)
 
 
-async def test_hidden_files_by_policy(client: Client, site: Path) -> None:
+async def test_hidden_files_by_policy(client: TestClient, site: Path) -> None:
     assert (await client.get("/static/.well-known/security.txt")).body == b"contact"
     app = App()
     app.get("/{path:path}")(StaticFiles(site, hidden=True).serve)
-    async with serving(app) as open_client:
+    async with TestClient(app, transport="socket") as open_client:
         assert (await open_client.get("/.env")).body == SECRET
 
 
@@ -154,7 +154,7 @@ async def test_symbolic_links_by_policy(site: Path, policy: str, answered: set[s
     app = App()
     app.get("/{path:path}")(StaticFiles(site, symlinks=policy).serve)  # type: ignore[arg-type]
     targets = ["/near.html", "/near/index.html", "/chain.html", "/far.txt", "/far/secret.txt", "/hidden.txt"]
-    async with serving(app) as client:
+    async with TestClient(app, transport="socket") as client:
         found = {target for target in targets if (await client.get(target)).status == 200}
         assert found == answered
         assert (await client.get("/loop")).status == 404
@@ -168,14 +168,14 @@ async def test_the_directory_itself_may_be_a_link_that_moves(tmp_path: Path, sit
     current.symlink_to(site)
     app = App()
     app.get("/{path:path}")(StaticFiles(current).serve)
-    async with serving(app) as client:
+    async with TestClient(app, transport="socket") as client:
         assert (await client.get("/")).body == TEXT
         (tmp_path / "swap").symlink_to(tmp_path / "next")
         (tmp_path / "swap").rename(current)
         assert (await client.get("/")).body == b"next release"
 
 
-async def test_what_is_no_regular_file_is_not_opened_for_good(client: Client, site: Path) -> None:
+async def test_what_is_no_regular_file_is_not_opened_for_good(client: TestClient, site: Path) -> None:
     os.mkfifo(site / "pipe")
     assert (await client.get("/static/pipe")).status == 404
     assert (await client.get("/static/index.html")).status == 200

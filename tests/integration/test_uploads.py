@@ -15,7 +15,7 @@ from framework import App, HTTPError, Request
 from framework.http.multipart import MultipartLimits, read_multipart
 from framework.http.multipart_form import open_form
 from framework.http.uploads import save_body
-from tests.support.client import Client, serving
+from framework.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ def store(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def client(store: Path) -> AsyncIterator[Client]:
+async def client(store: Path) -> AsyncIterator[TestClient]:
     app = App()
 
     @app.put("/files/{name}", max_body=4_000_000)
@@ -64,17 +64,17 @@ async def client(store: Path) -> AsyncIterator[Client]:
                 "files": [[file.filename, file.size] for file in form.files],
             }
 
-    async with serving(app) as client:
+    async with TestClient(app, transport="socket") as client:
         yield client
 
 
-async def curl(client: Client, path: str, *arguments: str) -> str:
-    command = ["curl", "--silent", "--max-time", "20", f"http://127.0.0.1:{client.port}{path}", *arguments]
+async def curl(client: TestClient, path: str, *arguments: str) -> str:
+    command = ["curl", "--silent", "--max-time", "20", f"{client.url}{path}", *arguments]
     done = await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True, text=True)
     return done.stdout
 
 
-async def test_curl_uploads_a_file(client: Client, store: Path, tmp_path: Path) -> None:
+async def test_curl_uploads_a_file(client: TestClient, store: Path, tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(LARGE)
     for more in ((), ("--header", "transfer-encoding: chunked")):
         answer = await curl(client, "/files/large.bin", "--upload-file", str(tmp_path / "large"), *more)
@@ -83,28 +83,28 @@ async def test_curl_uploads_a_file(client: Client, store: Path, tmp_path: Path) 
         assert os.listdir(store) == ["large.bin"]
 
 
-async def test_an_upload_that_breaks_off_leaves_nothing(client: Client, store: Path) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-    writer.write(b"PUT /files/x HTTP/1.1\r\nhost: test\r\ncontent-length: 1000000\r\n\r\n" + b"x" * 300_000)
-    await writer.drain()
+async def test_an_upload_that_breaks_off_leaves_nothing(client: TestClient, store: Path) -> None:
+    connection = await client.connect()
+    connection.write(
+        b"PUT /files/x HTTP/1.1\r\nhost: test\r\ncontent-length: 1000000\r\n\r\n" + b"x" * 300_000
+    )
     while not os.listdir(store):
-        assert (await client.request("PUT", "/files/y", body=b"")).status == 200
-    writer.close()
+        assert (await client.put("/files/y", content=b"")).status == 200
+    connection.close()
     for _ in range(500):
-        await client.request("PUT", "/files/y", body=b"")
+        await client.put("/files/y", content=b"")
         if os.listdir(store) == ["y"]:
             break
     assert os.listdir(store) == ["y"]
-    assert reader is not None
 
 
-async def test_an_upload_past_the_limit_is_413(client: Client, store: Path) -> None:
-    answer = await client.request("PUT", "/files/x", body=b"x", headers={"content-length": "5000000"})
+async def test_an_upload_past_the_limit_is_413(client: TestClient, store: Path) -> None:
+    answer = await client.put("/files/x", content=b"x", headers={"content-length": "5000000"})
     assert answer.status == 413
     assert os.listdir(store) == []
 
 
-async def test_curl_sends_a_form(client: Client, tmp_path: Path) -> None:
+async def test_curl_sends_a_form(client: TestClient, tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(LARGE)
     expected = f"naïve.bin application/x-large {len(LARGE)} {hashlib.sha256(LARGE).hexdigest()[:8]}"
     form = [
@@ -119,15 +119,15 @@ async def test_curl_sends_a_form(client: Client, tmp_path: Path) -> None:
     assert await curl(client, "/form", "--data-urlencode", "a=1 2") == '{"fields":[["a","1 2"]],"files":[]}'
 
 
-async def test_the_connection_serves_on_after_a_form(client: Client) -> None:
+async def test_the_connection_serves_on_after_a_form(client: TestClient) -> None:
     body = b'--B\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n--B--\r\n'
     headers = {"content-type": "multipart/form-data; boundary=B"}
     for path, answer in (("/parts", b'{"a":"1"}'), ("/first", b"a"), ("/parts", b'{"a":"1"}')):
-        answered = await client.request("POST", path, body=body, headers=headers)
+        answered = await client.post(path, content=body, headers=headers)
         assert answered.body == answer
-        assert client._writer is not None
-    answered = await client.request("POST", "/parts", body=body[:-6], headers=headers)
+        assert client.opened == 1
+    answered = await client.post("/parts", content=body[:-6], headers=headers)
     assert answered.status == 400
     assert answered.json()["detail"].startswith("malformed form")
-    answered = await client.request("POST", "/parts", body=body.replace(b"1", b"1" * 101), headers=headers)
+    answered = await client.post("/parts", content=body.replace(b"1", b"1" * 101), headers=headers)
     assert answered.status == 413

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from framework.http.jsonlines import JsonLines, JsonLinesReader
 from framework.http.sse import Event, EventStream
+from framework.testing import fake_request
 from tests.support.event_stream import EventParser
-from tests.support.fake_request import fake_request
 
 TEXT = st.text(st.sampled_from("ab:\r\n \ufeff\u2028\x85é💡\0"), max_size=10)
 NAME = st.text(st.sampled_from("ab: é"), min_size=1, max_size=5)

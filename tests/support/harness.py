@@ -12,10 +12,11 @@ from framework.http.response import Response
 from framework.middleware import ErrorMap
 from framework.net.connection import Connection
 from framework.net.core import Core
+from framework.net.link import as_protocol
 from framework.net.settings import ServerSettings
+from framework.testing import VirtualTimeLoop, virtual_loop
 from tests.support.replies import Reply, read_replies
 from tests.support.transport import FakeTransport
-from tests.support.virtual import VirtualLoop, virtual_loop
 
 __all__ = ["App", "Client", "Harness", "harness", "request_bytes"]
 
@@ -59,15 +60,20 @@ class App:
 class Client:
     """One connection, seen from its client."""
 
-    def __init__(self, loop: VirtualLoop, connection: Connection, transport: FakeTransport) -> None:
+    def __init__(self, loop: VirtualTimeLoop, connection: Connection, transport: FakeTransport) -> None:
         self.loop = loop
         self.connection = connection
         self.transport = transport
         self._read = 0
 
-    def send(self, data: bytes) -> None:
-        """Sends, and lets the server do what it can without time passing."""
-        self.loop.call(self.transport.feed, data)
+    def send(self, data: bytes, then: Callable[[], object] | None = None) -> None:
+        """Sends, and lets the server do what it can without time passing; ``then`` comes in the same turn."""
+        self.loop.call(self._send, data, then)
+
+    def _send(self, data: bytes, then: Callable[[], object] | None) -> None:
+        self.transport.feed(data)
+        if then is not None:
+            then()
 
     def send_eof(self) -> None:
         self.loop.call(self.transport.feed_eof)
@@ -107,7 +113,7 @@ class Client:
 class Harness:
     """A core, its app and its clients."""
 
-    def __init__(self, loop: VirtualLoop, app: App, settings: ServerSettings) -> None:
+    def __init__(self, loop: VirtualTimeLoop, app: App, settings: ServerSettings) -> None:
         self.loop = loop
         self.app = app
         self.settings = settings
@@ -119,7 +125,7 @@ class Harness:
 
     def connect(self, *, high: int = 65_536, **extra: Any) -> Client:
         connection = Connection(self.core)
-        transport = FakeTransport(self.loop, connection, high=high, **extra)
+        transport = FakeTransport(self.loop, as_protocol(connection), high=high, **extra)
         self.loop.call(transport.connect)
         return Client(self.loop, connection, transport)
 

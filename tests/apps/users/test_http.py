@@ -174,7 +174,7 @@ async def test_every_failure_answered_with_400(client: TestClient) -> None:
         "a weak tag": (412, await client.delete("/users/1", headers={"if-match": 'W/"1"'})),
         "a tag of someone else": (
             412,
-            await client.delete("/users/1", headers={"if-match": '"x", "01", "", "1_0", "Â²"'}),
+            await client.delete("/users/1", headers={"if-match": '"x", "01", "", "1_0", "²"'}),
         ),
         "no version": (428, await client.delete("/users/1")),
         "no version to replace": (

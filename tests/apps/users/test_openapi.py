@@ -13,9 +13,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from playwright.async_api import expect
 
+from framework.testing import TestClient
 from tests.support.browser import browsing, needs_chromium
 
-from .client import Client, serving
+from .client import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -45,17 +46,17 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def client(path: Path) -> AsyncIterator[Client]:
+async def client(path: Path) -> AsyncIterator[TestClient]:
     async with serving(path) as running:
         yield running
 
 
-async def document_of(client: Client) -> dict[str, Any]:
-    document: dict[str, Any] = (await client.send("GET", "/openapi.json")).json()
+async def document_of(client: TestClient) -> dict[str, Any]:
+    document: dict[str, Any] = (await client.get("/openapi.json")).json()
     return document
 
 
-async def test_the_document_is_valid_and_tells_of_every_operation(client: Client) -> None:
+async def test_the_document_is_valid_and_tells_of_every_operation(client: TestClient) -> None:
     document = await document_of(client)
     OpenAPIV31SpecValidator(document).validate()
     answers = {
@@ -76,21 +77,21 @@ async def test_the_document_is_valid_and_tells_of_every_operation(client: Client
     } == {("users",)}
 
 
-async def test_passwords_only_go_in(client: Client) -> None:
+async def test_passwords_only_go_in(client: TestClient) -> None:
     schemas = (await document_of(client))["components"]["schemas"]
     assert "password" not in schemas["User"]["properties"]
     assert schemas["UserCreate"]["properties"]["password"]["writeOnly"] is True
 
 
 @pytest.mark.timeout(300)
-async def test_schemathesis_finds_nothing(client: Client, tmp_path: Path) -> None:
+async def test_schemathesis_finds_nothing(client: TestClient, tmp_path: Path) -> None:
     config = tmp_path / "schemathesis.toml"
     config.write_text(CONFIG)
     schema = tmp_path / "openapi.json"
     schema.write_text(json.dumps(await document_of(client)))
     process = await asyncio.create_subprocess_exec(
         *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(config)),
-        *("run", str(schema), "--url", f"http://127.0.0.1:{client.port}", "--no-color"),
+        *("run", str(schema), "--url", client.url, "--no-color"),
         *("--max-examples", "20"),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
@@ -105,10 +106,10 @@ async def test_schemathesis_finds_nothing(client: Client, tmp_path: Path) -> Non
 
 
 @needs_chromium
-async def test_a_user_is_made_on_the_docs_page(client: Client) -> None:
+async def test_a_user_is_made_on_the_docs_page(client: TestClient) -> None:
     async with browsing() as visit:
         page = visit.page
-        await page.goto(f"http://127.0.0.1:{client.port}/docs#op-create_user")
+        await page.goto(f"{client.url}/docs#op-create_user")
         card = page.locator("#op-create_user")
         await card.locator("textarea.body").fill(
             '{"email": "ada@example.com", "name": "Ada Lovelace", "password": "correct horse"}'
@@ -124,4 +125,4 @@ async def test_a_user_is_made_on_the_docs_page(client: Client) -> None:
         await card.get_by_role("button", name="Send").click()
         await expect(card.locator(".result pre")).to_contain_text('"name": "Ada Lovelace"')
         assert visit.complaints == []
-        assert visit.hosts == {f"127.0.0.1:{client.port}"}
+        assert visit.hosts == {client.url.removeprefix("http://")}

@@ -22,8 +22,8 @@ from framework.errors import (
     RouteConflict,
     SetupError,
 )
-from tests.support.client import serving
-from tests.support.fake_request import fake_request
+from framework.testing import TestClient, fake_request
+from tests.support.routing import Slug
 
 pytestmark = pytest.mark.anyio
 
@@ -51,20 +51,6 @@ class MailConfig(Struct, frozen=True):
 
 
 class OutOfStock(Exception): ...
-
-
-class Slug:
-    """A converter of an app's own."""
-
-    name = "slug"
-    regex = "[a-z-]+"
-    type = str
-
-    def to_python(self, text: str) -> str:
-        return text
-
-    def to_text(self, value: Any) -> str:
-        return str(value)
 
 
 class MailPlugin:
@@ -123,7 +109,7 @@ def problems(build: Callable[[], object], kind: type[SetupError] = SetupError) -
 
 
 async def get(app: App | Runtime, *paths: str) -> list[str]:
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         return [(await client.get(path)).text for path in paths]
 
 
@@ -201,7 +187,7 @@ class TestRepeatedBuilds:
     async def test_an_override_reaches_the_latest_build_and_ends(self) -> None:
         app = full_app()
         built(app)
-        async with serving(built(app)) as client:
+        async with TestClient(built(app)) as client:
             with app.container.override(Clock, FixedClock):
                 assert (await client.get("/")).text == "42 EUR"
             assert (await client.get("/")).text == "1 EUR"
@@ -223,7 +209,7 @@ class TestRepeatedBuilds:
             return handler
 
         app.use(counted)
-        async with serving(built(app)) as client:
+        async with TestClient(built(app)) as client:
             before = composed
             with app.container.override(Clock, FixedClock):
                 assert (await client.get("/")).text == "42 EUR"
@@ -247,7 +233,7 @@ class TestRepeatedBuilds:
         async def waits() -> AsyncGenerator[Clock]:
             yield FixedClock()
 
-        async with serving(built(app)) as client:
+        async with TestClient(built(app)) as client:
             with app.container.override(Clock, waits):
                 assert [(await client.get(path)).text for path in ("/alone", "/inside")] == ["42", "42"]
             assert [(await client.get(path)).text for path in ("/alone", "/inside")] == ["1", "1"]
@@ -275,7 +261,7 @@ class TestRepeatedBuilds:
 
     async def test_a_build_leaves_a_runtime_that_runs_alone(self) -> None:
         app = full_app()
-        async with serving(built(app, **{"shop.currency": "CHF"})) as client:
+        async with TestClient(built(app, **{"shop.currency": "CHF"})) as client:
             built(app, **{"shop.currency": "USD"})
             assert (await client.get("/")).text == "1 CHF"
             assert (await client.get("/mail/send")).text == "nobody@example.com"
@@ -447,6 +433,27 @@ class TestProblems:
         with pytest.raises(RouteConflict, match=r"/in/a/{y}.*claims the requests of.*/in/a/{x}"):
             built(app)
 
+    def test_wrong_handlers_dependencies_and_conflicts_are_told_together(self) -> None:
+        class Service:
+            def __init__(self, mailer: Mailer) -> None: ...
+
+        app = App()
+        app.provide(Service)
+
+        @app.get("/same")
+        async def one(service: Service) -> None: ...
+
+        @app.get("/same")
+        async def two(mailer: Mailer) -> None: ...
+
+        @app.get("/async", threaded=True)
+        async def four() -> None: ...
+
+        found = problems(lambda: built(app))
+        wanted = ("claims the requests", "missing: no provider", "nothing provides", "threaded is for")
+        assert [part for part in wanted if not any(part in problem for problem in found)] == []
+        assert len(found) == len(wanted)
+
     def test_every_apps_plugins_are_looked_at(self) -> None:
         class Lonely(MailPlugin):
             requires = frozenset({"nothing"})
@@ -590,7 +597,7 @@ class TestMounts:
             raise OutOfStock
 
         app.mount("/in", inner)
-        async with serving(app) as client:
+        async with TestClient(app) as client:
             assert (await client.get("/fail")).status == 409
             assert (await client.get("/in/fail")).status == 500
 
@@ -612,7 +619,7 @@ class TestPlugins:
         async def fail() -> None:
             raise OutOfStock
 
-        async with serving(built(app, **{"mail.sender": "shop@example.com"})) as client:
+        async with TestClient(built(app, **{"mail.sender": "shop@example.com"})) as client:
             answer = await client.get("/mail/send")
             assert (answer.text, answer.headers["x-mail"]) == ("shop@example.com", "1")
             assert (await client.get("/fail")).text == "mail"
@@ -730,7 +737,7 @@ async def test_skipped_layers_are_not_there() -> None:
     async def limited() -> str:
         return "limited"
 
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         assert (await client.get("/free")).text == "free"
         assert (await client.get("/limited")).status == 429
     endpoint = built(app)._find("GET", "/free", "")[0]

@@ -20,7 +20,7 @@ from framework.app.reversing import all_converters
 from framework.errors import SetupError
 from framework.middleware import Chain, ErrorMap
 from framework.routing import RouterBuilder
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 pytestmark = pytest.mark.anyio
 

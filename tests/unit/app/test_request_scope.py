@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
 from framework import App, Handler, Hooks, HTTPError, Request, Response, StreamingResponse
+from framework.errors import PeerClosed
 from framework.middleware import Deadline
-from tests.support.client import Client, serving
+from framework.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -116,9 +116,9 @@ class Replace(Hooks):
 
 
 @asynccontextmanager
-async def open_shop(**settings: Any) -> AsyncIterator[tuple[Client, Shop]]:
+async def open_shop(settings: Mapping[str, object] | None = None) -> AsyncIterator[tuple[TestClient, Shop]]:
     shop = Shop()
-    async with serving(shop.app, **settings) as client:
+    async with TestClient(shop.app, transport="socket", settings=settings) as client:
         yield client, shop
 
 
@@ -133,13 +133,13 @@ async def test_a_stream(path: str) -> None:
     async with open_shop() as (client, shop):
         assert (await client.get(path)).text == "True True True "
         await shop.log.until("well")
-        assert (await client.request("HEAD", path)).status == 200
+        assert (await client.head(path)).status == 200
         assert shop.log == ["well", "well"]
 
 
 async def test_a_stream_that_fails_is_cut_and_the_session_is_told() -> None:
     async with open_shop() as (client, shop):
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        with pytest.raises(PeerClosed):
             await client.get("/broken")
         await shop.log.until("LookupError")
 
@@ -147,13 +147,12 @@ async def test_a_stream_that_fails_is_cut_and_the_session_is_told() -> None:
 @pytest.mark.parametrize("path", ["/endless", "/wait"])
 async def test_a_client_that_leaves(path: str) -> None:
     async with open_shop() as (client, shop):
-        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-        writer.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        connection = await client.connect()
+        connection.write(f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
         await shop.waiting.wait()
-        writer.transport.abort()
+        connection.abort()
         await shop.log.until("CancelledError")
         assert (await client.get("/plain")).text == "true"
-        del reader
 
 
 async def test_a_deadline() -> None:
@@ -163,13 +162,11 @@ async def test_a_deadline() -> None:
 
 
 async def test_a_shutdown() -> None:
-    async with open_shop(drain_timeout=0.01) as (client, shop):
-        other = Client(client.port)
-        asking = asyncio.ensure_future(other.get("/wait"))
+    async with open_shop({"server.drain_timeout": 0.01}) as (client, shop):
+        asking = asyncio.ensure_future(client.get("/wait"))
         await shop.waiting.wait()
     assert shop.log == ["CancelledError"]
     assert (await asking).status == 503
-    await other.close()
 
 
 @pytest.mark.parametrize(

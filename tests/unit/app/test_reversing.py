@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -11,20 +10,8 @@ from framework import App
 from framework.app.plugin import NoConfig, Setup
 from framework.app.reversing import all_converters
 from framework.errors import CodecError, SetupError
-
-
-class Slug:
-    """A converter of an app's own."""
-
-    name = "slug"
-    regex = "[a-z-]+"
-    type = str
-
-    def to_python(self, text: str) -> str:
-        return text
-
-    def to_text(self, value: Any) -> str:
-        return str(value)
+from framework.routing import RouterBuilder
+from tests.support.routing import Slug
 
 
 async def show(name: str = "") -> None: ...
@@ -88,6 +75,43 @@ def test_routes_of_plugins_are_known_after_a_build() -> None:
         app.url(show, name="x")
     app.build(environ={})
     assert app.url(show, name="x") == "/part/x"
+
+
+def test_a_built_app_parses_no_pattern_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, inner = App(), App()
+    app.converter(Slug())
+    inner.get("/all")(show)
+    inner.get("/one/{name:slug}", name="one")(show)
+    app.mount("/in", inner)
+    app.build(environ={})
+    parsed: list[str] = []
+    monkeypatch.setattr(RouterBuilder, "parse", lambda builder, pattern: parsed.append(pattern))
+    assert app.url(show) == "/in/all"
+    assert app.url(show, name="a-b") == app.url("one", name="a-b") == "/in/one/a-b"
+    assert inner.url("one", name="a-b") == "/one/a-b"
+    assert parsed == []
+
+
+def test_routes_that_came_after_the_build_are_found_too() -> None:
+    app = nested()
+    app.build(environ={})
+    app.get("/late/{name}/{other}")(show)
+    app.get("/later", name="later")(show)
+    assert app.url(show, name="x", other="y") == "/late/x/y"
+    assert app.url("later") == "/later"
+
+
+def test_a_handler_without_a_hash_is_found() -> None:
+    class Handler:
+        __hash__ = None  # type: ignore[assignment]
+
+        async def __call__(self) -> None: ...
+
+    app, handler = App(), Handler()
+    app.get("/here", name="here")(handler)
+    for _ in range(2):
+        assert app.url(handler) == app.url("here") == "/here"
+        app.build(environ={})
 
 
 def test_converters_of_all_apps_are_one_set() -> None:

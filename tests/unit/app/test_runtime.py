@@ -9,7 +9,7 @@ import pytest
 
 from framework import App, Request, Response, Runtime, Scope
 from framework.errors import HTTPError
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 pytestmark = pytest.mark.anyio
 

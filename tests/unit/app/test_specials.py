@@ -6,7 +6,7 @@ import pytest
 
 from framework.app.specials import bad_path, miss, not_allowed, options
 from framework.errors import HTTPError
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 
 def refused(answer: object, method: str = "GET", target: str = "/") -> HTTPError:

@@ -7,7 +7,7 @@ import pytest
 from framework.errors import HTTPError
 from framework.http.conditions import Conditions, parse_http_date
 from framework.http.dates import http_date
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 TAG = '"v1"'
 AT = 784111777

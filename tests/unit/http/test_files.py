@@ -24,7 +24,7 @@ from framework.http.files import (
 )
 from framework.http.openfile import CHUNK, FileChanged, open_file
 from framework.http.response import Response, StreamingResponse
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 
 @pytest.fixture

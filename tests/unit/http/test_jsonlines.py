@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from framework.errors import CodecError, HTTPError, ValidationError
 from framework.http.jsonlines import JsonLines, JsonLinesReader
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 pytestmark = pytest.mark.anyio
 

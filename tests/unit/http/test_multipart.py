@@ -11,7 +11,7 @@ import pytest
 from framework.errors import HTTPError
 from framework.http.multipart import MultipartLimits, Part, read_multipart
 from framework.http.request import Request
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from framework.errors import HTTPError
 from framework.http.multipart import MultipartLimits
 from framework.http.multipart_form import open_form
 from framework.http.request import Request
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from framework.errors import HTTPError, RemoteProtocolError
 from framework.http.endpoint import Endpoint
 from framework.http.request import Address, Origin, Request, StateKey
+from framework.testing import VirtualTimeLoop, virtual_loop
 from framework.wire.leaves import Limits, parse_request
-from tests.support.virtual import VirtualLoop, virtual_loop
 
 
 class Source:
@@ -227,6 +227,41 @@ def test_a_length_past_the_limit_is_a_413_before_anything_is_read() -> None:
         assert source.pieces == [b"x"]
 
 
+@pytest.mark.parametrize("way", ["body", "stream"])
+@pytest.mark.parametrize("limits", [(100,), (100, 500), (500, 100)])
+def test_the_smallest_limit_holds_for_whoever_reads(way: str, limits: tuple[int, ...]) -> None:
+    async def read(request: Request, max_size: int | None) -> int:
+        if way == "body":
+            return len(await request.body(max_size))
+        return sum([len(piece) async for piece in request.stream(max_size)])
+
+    def limited(size: int) -> Request:
+        request = posted(None, [b"x" * (size - 50), b"x" * 50], max_body=1000)
+        for limit in limits:
+            request.limit_body(limit)
+        return request
+
+    with virtual_loop() as loop:
+        for max_size in (None, 1000):
+            assert loop.run(read(limited(100), max_size)) == 100
+            with pytest.raises(HTTPError) as caught:
+                loop.run(read(limited(101), max_size))
+            assert (caught.value.status, caught.value.detail) == (413, "the body is larger than 100 bytes")
+        with pytest.raises(HTTPError, match="larger than 99 bytes"):
+            loop.run(read(limited(100), 99))
+
+
+@pytest.mark.parametrize(
+    ("field", "body"),
+    [("", b"x" * 101), ("Content-Length: 101\r\n", [b"x"]), ("Content-Length: 101\r\n", b"x" * 101)],
+)
+def test_a_limit_refuses_at_once_what_it_can_tell(field: str, body: bytes | list[bytes]) -> None:
+    request = made(f"POST / HTTP/1.1\r\nHost: a\r\n{field}", body, max_body=1000)
+    request.limit_body(101)
+    with pytest.raises(HTTPError, match="larger than 100 bytes"):
+        request.limit_body(100)
+
+
 def test_trailers_are_there_when_the_body_was_read() -> None:
     with virtual_loop() as loop:
         request = posted(None, [b"hello"])
@@ -250,7 +285,7 @@ def test_trailers_are_not_there_when_the_body_was_read_in_part() -> None:
             _ = request.trailers
 
 
-def status_of(loop: VirtualLoop, read: Any) -> int:
+def status_of(loop: VirtualTimeLoop, read: Any) -> int:
     with pytest.raises(HTTPError) as caught:
         loop.run(read)
     return caught.value.status

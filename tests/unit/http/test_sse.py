@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from framework.errors import CodecError, LocalProtocolError
 from framework.http.sse import Event, EventStream, encode_event, last_event_id
+from framework.testing import fake_request
 from tests.support.event_stream import EventParser
-from tests.support.fake_request import fake_request
 
 pytestmark = pytest.mark.anyio
 

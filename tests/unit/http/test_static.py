@@ -10,7 +10,7 @@ import pytest
 
 from framework.errors import HTTPError, SetupError
 from framework.http.static import StaticFiles, is_served_name
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 pytestmark = pytest.mark.anyio
 

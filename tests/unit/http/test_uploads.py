@@ -14,7 +14,7 @@ import pytest
 
 from framework.errors import HTTPError
 from framework.http.uploads import BATCH, save_body, save_stream
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 pytestmark = pytest.mark.anyio
 

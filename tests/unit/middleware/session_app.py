@@ -1,8 +1,8 @@
-"""An app whose routes do what can be done to a session, and a client that keeps its cookies."""
+"""An app whose routes do what can be done to a session."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import date
 from typing import Any
 
@@ -18,7 +18,6 @@ from framework.middleware.sessions import (
     StoredSessions,
     session,
 )
-from tests.support.client import Answer, Client
 
 KEY = "k" * 32
 NAME = "__Host-session"
@@ -37,31 +36,6 @@ class Clock:
 class Cart(msgspec.Struct):
     items: list[str]
     since: date
-
-
-class Browser:
-    """A client that keeps its cookies."""
-
-    def __init__(self, client: Client) -> None:
-        self.cookies: dict[str, str] = {}
-        self._client = client
-
-    async def get(self, target: str, headers: Mapping[str, str] | None = None) -> Answer:
-        fields = dict(headers or {})
-        if self.cookies:
-            fields["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        answer = await self._client.get(target, fields)
-        for name, value in answer.pairs:
-            if name == "set-cookie":
-                key, _, rest = value.partition("=")
-                self.cookies[key] = rest.partition(";")[0]
-                if "Max-Age=0" in rest:
-                    del self.cookies[key]
-        return answer
-
-    async def close(self) -> None:
-        """Closes its connection."""
-        await self._client.close()
 
 
 def app_with(sessions: Sessions) -> App:

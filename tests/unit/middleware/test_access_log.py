@@ -1,8 +1,7 @@
-"""The access log: one line per request, structured, without secrets; and the context of other lines."""
+"""The access log: one line per request, structured, without secrets."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -10,8 +9,8 @@ import structlog
 from structlog.testing import LogCapture
 
 from framework import App, Hooks, HTTPError, Phase, Request, Response
-from framework.middleware import AccessLog, RequestId, log_context
-from tests.support.client import serving
+from framework.middleware import AccessLog, RequestId
+from framework.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -42,10 +41,10 @@ def app_with(log: AccessLog) -> App:
 
 
 async def test_a_line_for_each_request(captured: LogCapture, logger: Any) -> None:
-    async with serving(app_with(AccessLog(logger))) as client:
-        await client.get("/users/7?token=secret", {"x-request-id": "r1"})
+    async with TestClient(app_with(AccessLog(logger))) as client:
+        await client.get("/users/7?token=secret", headers={"x-request-id": "r1"})
         await client.get("/users/0")
-        await client.request("DELETE", "/users/7")
+        await client.delete("/users/7")
         await client.get("/nowhere")
     first, *rest = captured.entries
     assert first.pop("ms") >= 0
@@ -77,63 +76,14 @@ async def test_a_request_that_a_hook_further_out_answered_has_no_time(
     app = App()
     app.use(Closed(), Phase.EDGE)
     app.use(AccessLog(logger))
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         await client.get("/")
     assert [(line["status"], line["ms"]) for line in captured.entries] == [(503, None)]
 
 
 async def test_structlogs_own_configuration_is_used_by_default(capsys: pytest.CaptureFixture[str]) -> None:
-    async with serving(app_with(AccessLog())) as client:
+    async with TestClient(app_with(AccessLog())) as client:
         await client.get("/users/7?token=secret")
     line = capsys.readouterr().out
     assert "/users/{id:int}" in line
     assert "secret" not in line
-
-
-async def test_the_log_context_reaches_what_is_logged_below_and_nothing_else(
-    captured: LogCapture, logger: Any
-) -> None:
-    app = App()
-    app.use(RequestId(trust_client=True), Phase.EDGE)
-    app.use(log_context, Phase.EDGE)
-
-    @app.get("/{word}")
-    async def handler(word: str) -> str:
-        logger.info("first", word=word)
-        await asyncio.sleep(0)
-        logger.info("second", word=word)
-        return word
-
-    async with serving(app) as client:
-        for word in ("a", "b"):
-            await client.get(f"/{word}", {"x-request-id": f"id-{word}"})
-    logger.info("outside")
-    lines = [
-        (line["event"], line.get("word"), line.get("request_id"), line.get("route"))
-        for line in captured.entries
-    ]
-    assert lines == [
-        ("first", "a", "id-a", "/{word}"),
-        ("second", "a", "id-a", "/{word}"),
-        ("first", "b", "id-b", "/{word}"),
-        ("second", "b", "id-b", "/{word}"),
-        ("outside", None, None, None),
-    ]
-
-
-async def test_the_log_context_ends_with_an_error(captured: LogCapture, logger: Any) -> None:
-    app = App()
-    app.use(log_context)
-
-    @app.get("/fail")
-    async def fail() -> None:
-        raise LookupError
-
-    @app.get("/look")
-    async def look() -> list[str]:
-        return list(structlog.contextvars.get_contextvars())
-
-    async with serving(app) as client:
-        await client.get("/fail")
-        assert sorted((await client.get("/look")).json()) == ["request_id", "route"]
-    assert structlog.contextvars.get_contextvars() == {}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from framework import App, Phase, Request
 from framework.errors import SetupError
 from framework.middleware.body_limit import BodyLimit
-from tests.support.client import serving
+from framework.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +21,14 @@ def app_with(limit: BodyLimit) -> App:
     @app.post("/body")
     async def body(request: Request) -> int:
         return len(await request.body())
+
+    @app.post("/stream")
+    async def stream(request: Request) -> int:
+        return sum([len(piece) async for piece in request.stream()])
+
+    @app.post("/wide")
+    async def wide(request: Request) -> int:
+        return len(await request.body(max_size=1000))
 
     @app.post("/bound")
     async def bound(value: list[int]) -> int:
@@ -45,54 +51,54 @@ def chunked(path: str, *pieces: bytes) -> bytes:
 
 
 async def test_a_told_length_is_refused_early() -> None:
-    async with serving(app_with(SMALL)) as client:
-        assert (await client.request("POST", "/body", body=b"x" * 10)).json() == 10
-        answer = await client.request("POST", "/body", body=b"x" * 11)
+    async with TestClient(app_with(SMALL)) as client:
+        assert (await client.post("/body", content=b"x" * 10)).json() == 10
+        answer = await client.post("/body", content=b"x" * 11)
         assert (answer.status, answer.json()["detail"]) == (413, "the body is larger than 10 bytes")
-        assert (await client.request("POST", "/free", body=b"x" * 11)).json() == 11
-        assert (await client.request("POST", "/narrow", body=b"x" * 4)).status == 413
-        assert (await client.request("POST", "/nowhere", body=b"x" * 11)).status == 413
+        assert (await client.post("/free", content=b"x" * 11)).json() == 11
+        assert (await client.post("/narrow", content=b"x" * 4)).status == 413
+        assert (await client.post("/nowhere", content=b"x" * 11)).status == 413
 
 
 async def test_a_body_too_large_is_never_asked_for() -> None:
     """The client that waits for 100 (Continue) gets 413 and sends nothing."""
-    async with serving(app_with(SMALL)) as client:
-        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-        writer.write(
-            b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 9999\r\nexpect: 100-continue\r\n\r\n"
+    async with TestClient(app_with(SMALL)) as client:
+        answer = await client.raw(
+            b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 9999\r\nexpect: 100-continue\r\n\r\n",
+            method="POST",
         )
-        assert (await reader.readline()).startswith(b"HTTP/1.1 413")
-        writer.close()
-        await writer.wait_closed()
+        assert (answer.status, answer.informational) == (413, [])
 
 
 async def test_chunks_are_counted() -> None:
     """hono CVE-2025-59139: a body in chunks went past the limit."""
-    async with serving(app_with(SMALL)) as client:
+    async with TestClient(app_with(SMALL)) as client:
         assert (await client.raw(chunked("/body", b"x" * 5, b"x" * 5))).json() == 10
-        for path in ("/body", "/narrow"):
+        assert (await client.raw(chunked("/stream", b"x" * 5, b"x" * 5))).json() == 10
+        for path in ("/body", "/narrow", "/stream", "/wide"):
             assert (await client.raw(chunked(path, b"x" * 5, b"x" * 6))).status == 413
+            assert (await client.raw(chunked(path, *[b"x" * 1000] * 30))).status == 413
         assert (await client.raw(chunked("/free", b"x" * 11))).json() == 11
 
 
 async def test_a_length_beside_chunks_tells_nothing() -> None:
     both = b"POST /body HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n"
-    async with serving(app_with(SMALL)) as client:
+    async with TestClient(app_with(SMALL)) as client:
         assert (await client.raw(both + b"14\r\n" + b"x" * 20 + b"\r\n0\r\n\r\n")).status in (400, 413)
 
 
 async def test_the_next_request_has_its_own_limit() -> None:
-    async with serving(app_with(SMALL)) as client:
+    async with TestClient(app_with(SMALL)) as client:
         assert (await client.raw(chunked("/body", b"x" * 11))).status == 413
         assert (await client.raw(chunked("/free", b"x" * 11))).json() == 11
 
 
 async def test_unknown_lengths_can_be_kept_out() -> None:
-    async with serving(app_with(BodyLimit(10, chunked=False))) as client:
+    async with TestClient(app_with(BodyLimit(10, chunked=False))) as client:
         answer = await client.raw(chunked("/body", b"x"))
         assert (answer.status, answer.json()["detail"]) == (411, "the length of the body must be told")
-        assert (await client.request("POST", "/body", body=b"x")).json() == 1
-        assert (await client.request("GET", "/nowhere")).status == 404
+        assert (await client.post("/body", content=b"x")).json() == 1
+        assert (await client.get("/nowhere")).status == 404
 
 
 async def test_of_two_limits_the_smaller_holds() -> None:
@@ -105,16 +111,16 @@ async def test_of_two_limits_the_smaller_holds() -> None:
         async def body(request: Request) -> int:
             return len(await request.body())
 
-        async with serving(app) as client:
+        async with TestClient(app) as client:
             for size, status in ((5, 200), (6, 413)):
-                assert (await client.request("POST", "/g/", body=b"x" * size)).status == status
+                assert (await client.post("/g/", content=b"x" * size)).status == status
                 assert (await client.raw(chunked("/g/", b"x" * size))).status == status
 
 
 async def test_zero_takes_no_body_at_all() -> None:
-    async with serving(app_with(BodyLimit(0))) as client:
-        assert (await client.request("POST", "/body", body=b"")).json() == 0
-        assert (await client.request("POST", "/body", body=b"x")).status == 413
+    async with TestClient(app_with(BodyLimit(0))) as client:
+        assert (await client.post("/body", content=b"")).json() == 0
+        assert (await client.post("/body", content=b"x")).status == 413
 
 
 def test_a_negative_limit_is_refused() -> None:

@@ -8,7 +8,7 @@ from framework import App, HTTPError, Phase, Request, Response
 from framework.errors import SetupError
 from framework.middleware.cache_headers import CacheHeaders
 from framework.middleware.sessions import SignedSessions, session
-from tests.support.client import serving
+from framework.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -33,8 +33,8 @@ def answering(response: Response | None = None, cache: CacheHeaders | None = Non
 async def told(
     response: Response | None = None, cache: CacheHeaders | None = None, **headers: str
 ) -> str | None:
-    async with serving(answering(response, cache)) as client:
-        return (await client.get("/", headers)).headers.get("cache-control")
+    async with TestClient(answering(response, cache)) as client:
+        return (await client.get("/", headers=headers)).headers.get("cache-control")
 
 
 @pytest.mark.parametrize("status", [200, 206, 304])
@@ -48,11 +48,11 @@ async def test_a_responses_own_word_stands(fields: dict[str, str]) -> None:
 
 
 async def test_a_404_is_not_cached_for_a_year() -> None:
-    async with serving(answering()) as client:
+    async with TestClient(answering()) as client:
         for path in ("/nowhere", "/fail"):
             assert "cache-control" not in (await client.get(path)).headers
-        assert "cache-control" not in (await client.request("POST", "/")).headers
-        assert (await client.request("HEAD", "/")).headers["cache-control"] == YEAR
+        assert "cache-control" not in (await client.post("/")).headers
+        assert (await client.head("/")).headers["cache-control"] == YEAR
     assert await told(Response(status=302, headers={"location": "/"})) is None
 
 
@@ -80,9 +80,9 @@ async def test_what_was_made_with_a_session_is_not_stored() -> None:
     async def all_() -> str:
         return "x"
 
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         assert (await client.get("/mine")).headers["cache-control"] == "no-store"
-        assert (await client.get("/all", {"cookie": "session=x"})).headers["cache-control"] == YEAR
+        assert (await client.get("/all", headers={"cookie": "session=x"})).headers["cache-control"] == YEAR
 
 
 async def test_the_inner_layer_goes_before_the_outer() -> None:
@@ -99,7 +99,7 @@ async def test_the_inner_layer_goes_before_the_outer() -> None:
     async def page() -> str:
         return "p"
 
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         assert (await client.get("/assets/a")).headers["cache-control"] == YEAR
         assert (await client.get("/page")).headers["cache-control"] == "no-cache"
 

@@ -13,28 +13,14 @@ from framework import App, Handler, Hooks, HTTPError, Phase, Request, Response, 
 from framework.errors import LocalProtocolError, SetupError
 from framework.http.endpoint import Endpoint
 from framework.middleware.chain import Chain, Core, Layer, compose, layer
-from tests.support.client import Client, serving
-from tests.support.fake_request import fake_request
+from framework.testing import TestClient, fake_request
+from tests.support.routing import onion
 
 pytestmark = pytest.mark.anyio
 
 
 def passing(handler: Handler) -> Handler:
     return handler
-
-
-def logging(log: list[str], name: str) -> Any:
-    def onion(handler: Handler) -> Handler:
-        async def around(request: Request) -> Response:
-            log.append(f"{name} in")
-            try:
-                return await handler(request)
-            finally:
-                log.append(f"{name} out")
-
-        return around
-
-    return onion
 
 
 class Look(Hooks):
@@ -89,7 +75,7 @@ class TestOrder:
     def test_by_phase_and_within_a_phase_as_given(self) -> None:
         log: list[str] = []
         hooks = [Look(log, name) for name in "abc"]
-        onions = [logging(log, name) for name in "abc"]
+        onions = [onion(log, name) for name in "abc"]
         chain = Chain.of(
             [
                 Layer(Phase.HANDLER, hooks[0]),
@@ -120,10 +106,10 @@ class TestOrder:
 
         class Both(Look):
             def __call__(self, handler: Handler) -> Handler:
-                made: Handler = logging(log, "both")(handler)
+                made: Handler = onion(log, "both")(handler)
                 return made
 
-        async with serving(app_with(Both(log, "hooks"))) as client:
+        async with TestClient(app_with(Both(log, "hooks"))) as client:
             await client.get("/")
         assert log == ["hooks before", "both in", "both out", "hooks after 200"]
 
@@ -146,7 +132,7 @@ class TestAbsence:
         assert not endpoint(app_with(OnlyBefore(), handler=plain).build(environ={})).is_async
 
     def test_an_onion_is_the_call(self) -> None:
-        one = endpoint(app_with(logging([], "a")).build(environ={}))
+        one = endpoint(app_with(onion([], "a")).build(environ={}))
         assert one.call.__name__ == "around"
         assert one.is_async
 
@@ -162,7 +148,7 @@ class TestOnions:
             return "waits"
 
         handler: Callable[..., Any] = waits if is_async else plain
-        async with serving(app_with(logging([], "a"), passing, handler=handler)) as client:
+        async with TestClient(app_with(onion([], "a"), passing, handler=handler)) as client:
             assert (await client.get("/")).text == ("waits" if is_async else "plain")
 
     async def test_onions_that_are_plain_functions_returning_awaitables(self) -> None:
@@ -187,7 +173,7 @@ class TestOnions:
                 return Around()
 
         for onions in ((tail,), (future,), (tail, future, Object()), (passing,), (partial(passing),)):
-            async with serving(app_with(*onions)) as client:
+            async with TestClient(app_with(*onions)) as client:
                 assert (await client.get("/")).text == "hello"
 
     async def test_an_onion_that_forgets_its_return_is_a_500(self) -> None:
@@ -198,7 +184,7 @@ class TestOnions:
 
             return around
 
-        async with serving(app_with(forgetful)) as client:
+        async with TestClient(app_with(forgetful)) as client:
             assert (await client.get("/")).status == 500
 
     def test_composition(self) -> None:
@@ -306,14 +292,14 @@ class TestHooks:
     """All before hooks run until one answers; all after hooks run on whatever goes out."""
 
     async def answer(self, *layers: Any, path: str = "/") -> tuple[int, str]:
-        async with serving(app_with(*layers)) as client:
+        async with TestClient(app_with(*layers)) as client:
             found = await client.get(path)
             return found.status, found.text
 
     async def test_a_before_hook_that_answers_ends_the_request_and_all_after_hooks_see_it(self) -> None:
         log: list[str] = []
         first = Look(log, "first", before=Response("closed", 503))
-        assert await self.answer(first, logging(log, "onion"), Look(log, "last")) == (503, "closed")
+        assert await self.answer(first, onion(log, "onion"), Look(log, "last")) == (503, "closed")
         assert log == ["first before", "last after 503", "first after 503"]
 
     @pytest.mark.parametrize(("error", "status"), [(HTTPError(401), 401), (LookupError(), 500)])
@@ -336,10 +322,10 @@ class TestHooks:
 
     async def test_hooks_see_404_and_405_and_bad_paths(self) -> None:
         log: list[str] = []
-        async with serving(app_with(Look(log, "a"))) as client:
+        async with TestClient(app_with(Look(log, "a"))) as client:
             for path in ("/nowhere", "/%00"):
                 await client.get(path)
-            await client.request("DELETE", "/")
+            await client.delete("/")
         assert [line for line in log if "after" in line] == ["a after 404", "a after 400", "a after 405"]
 
     async def test_hooks_see_what_the_error_became(self) -> None:
@@ -348,7 +334,7 @@ class TestHooks:
         async def fails() -> None:
             raise LookupError
 
-        async with serving(app_with(Look(log, "a"), handler=fails)) as client:
+        async with TestClient(app_with(Look(log, "a"), handler=fails)) as client:
             await client.get("/")
         assert log == ["a before", "a after 500"]
 
@@ -360,9 +346,7 @@ async def test_one_app_under_many_requests_at_once() -> None:
         await asyncio.sleep(0)
         return "hello"
 
-    async with serving(app_with(logging([], "a"), handler=waits)) as client:
-        clients = [Client(client.port) for _ in range(5)]
-        answers = await asyncio.gather(*(one.get("/") for one in clients))
+    async with TestClient(app_with(onion([], "a"), handler=waits)) as client:
+        answers = await asyncio.gather(*(client.get("/") for _ in range(5)))
         assert [answer.status for answer in answers] == [200] * 5
-        for one in clients:
-            await one.close()
+        assert client.opened == 5

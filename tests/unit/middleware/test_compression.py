@@ -14,11 +14,11 @@ import pytest
 from backports import zstd
 
 from framework import App, Handler, Phase, Request, Response, StreamingResponse
-from framework.errors import SetupError
+from framework.errors import PeerClosed, SetupError
 from framework.http.files import FileResponse
 from framework.http.sse import EventStream
 from framework.middleware.compression import Compression
-from tests.support.client import Answer, serving
+from framework.testing import Answer, TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -46,8 +46,8 @@ def answering(
 async def ask(
     make: Callable[[], Response], accept: str = "gzip", compression: Compression | None = None
 ) -> Answer:
-    async with serving(answering(make, compression)) as client:
-        return await client.get("/", {"accept-encoding": accept})
+    async with TestClient(answering(make, compression)) as client:
+        return await client.get("/", headers={"accept-encoding": accept})
 
 
 def page(**fields: str) -> Callable[[], Response]:
@@ -67,9 +67,9 @@ async def test_a_body_is_coded(name: str) -> None:
 
 
 async def test_vary_stands_where_the_plain_body_was_chosen() -> None:
-    async with serving(answering(page(etag='"abc"'))) as client:
+    async with TestClient(answering(page(etag='"abc"'))) as client:
         for headers in ({}, {"accept-encoding": "identity"}, {"accept-encoding": "gzip;q=0"}):
-            answer = await client.get("/", headers)
+            answer = await client.get("/", headers=headers)
             assert (answer.text, answer.headers["vary"], answer.headers["etag"]) == (
                 TEXT,
                 "accept-encoding",
@@ -122,8 +122,8 @@ async def test_parts_and_nothing_are_left_alone(status: int) -> None:
 async def test_no_body_is_coded_twice() -> None:
     app = answering(page())
     app.use(Compression(), Phase.HANDLER)
-    async with serving(app) as client:
-        answer = await client.get("/", {"accept-encoding": "gzip, br"})
+    async with TestClient(app) as client:
+        answer = await client.get("/", headers={"accept-encoding": "gzip, br"})
     assert brotli.decompress(answer.body) == TEXT.encode()
 
 
@@ -154,7 +154,7 @@ async def test_a_client_that_refuses_the_plain_body_gets_none() -> None:
 
 
 async def test_accept_encoding_may_take_two_lines() -> None:
-    async with serving(answering(page())) as client:
+    async with TestClient(answering(page())) as client:
         answer = await client.raw(
             b"GET / HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\naccept-encoding: gzip;q=0, br\r\n\r\n"
         )
@@ -162,9 +162,9 @@ async def test_accept_encoding_may_take_two_lines() -> None:
 
 
 async def test_head_tells_of_the_same_body() -> None:
-    async with serving(answering(page())) as client:
-        got = await client.get("/", {"accept-encoding": "gzip"})
-        head = await client.request("HEAD", "/", headers={"accept-encoding": "gzip"})
+    async with TestClient(answering(page())) as client:
+        got = await client.get("/", headers={"accept-encoding": "gzip"})
+        head = await client.head("/", headers={"accept-encoding": "gzip"})
     assert (head.body, head.headers["content-length"]) == (b"", str(len(got.body)))
     assert head.headers["content-encoding"] == "gzip"
 
@@ -174,8 +174,8 @@ async def test_head_tells_of_the_same_body() -> None:
 )
 async def test_a_304_names_the_tag_the_client_has(sent: str, told: str) -> None:
     shared = Response(status=304, headers={"etag": '"abc"'})
-    async with serving(answering(lambda: shared)) as client:
-        answer = await client.get("/", {"accept-encoding": "gzip", "if-none-match": sent})
+    async with TestClient(answering(lambda: shared)) as client:
+        answer = await client.get("/", headers={"accept-encoding": "gzip", "if-none-match": sent})
     assert (answer.status, answer.headers["etag"], answer.headers["vary"]) == (304, told, "accept-encoding")
     assert shared.headers["etag"] == '"abc"'
 
@@ -183,10 +183,12 @@ async def test_a_304_names_the_tag_the_client_has(sent: str, told: str) -> None:
 async def test_a_shared_response_is_not_changed() -> None:
     """A handler may answer with the same object again: it must not be coded for one client and sent to the next."""
     shared = Response(TEXT)
-    async with serving(answering(lambda: shared)) as client:
-        assert (await client.get("/", {"accept-encoding": "gzip"})).headers["content-encoding"] == "gzip"
+    async with TestClient(answering(lambda: shared)) as client:
+        assert (await client.get("/", headers={"accept-encoding": "gzip"})).headers[
+            "content-encoding"
+        ] == "gzip"
         plain = await client.get("/")
-        again = await client.get("/", {"accept-encoding": "br"})
+        again = await client.get("/", headers={"accept-encoding": "br"})
     assert plain.text == TEXT
     assert brotli.decompress(again.body) == TEXT.encode()
 
@@ -201,10 +203,10 @@ async def test_large_bodies_are_coded_off_the_loop(monkeypatch: pytest.MonkeyPat
         return coding.whole(data)
 
     monkeypatch.setattr(compression, "_codings", [coding._replace(whole=watched)])
-    async with serving(answering(page(), compression)) as client:
-        await client.get("/", {"accept-encoding": "gzip"})
+    async with TestClient(answering(page(), compression)) as client:
+        await client.get("/", headers={"accept-encoding": "gzip"})
         monkeypatch.setattr(compression, "_thread_above", 10_000)
-        await client.get("/", {"accept-encoding": "gzip;q=1"})
+        await client.get("/", headers={"accept-encoding": "gzip;q=1"})
     assert [name == "MainThread" for name in names] == [False, True]
 
 
@@ -220,22 +222,15 @@ async def test_a_stream_is_never_buffered(compression: Compression) -> None:
         yield b"second"
 
     app = answering(lambda: StreamingResponse(slow(), media_type="text/plain"), compression)
-    async with serving(app) as client:
-        reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
-        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n")
-        head = await reader.readuntil(b"\r\n\r\n")
-        assert b"content-encoding: gzip" in head
+    async with (
+        TestClient(app) as client,
+        client.stream("GET", "/", headers={"accept-encoding": "gzip"}) as incoming,
+    ):
+        assert incoming.headers["content-encoding"] == "gzip"
         decode = zlib.decompressobj(wbits=31).decompress
-        assert decode(await chunk(reader)) == b"first"
+        assert decode(await anext(incoming)) == b"first"
         more.set()
-        assert decode(await chunk(reader)) + decode(await chunk(reader)) == b"second"
-        writer.close()
-        await writer.wait_closed()
-
-
-async def chunk(reader: asyncio.StreamReader) -> bytes:
-    size = int(await reader.readuntil(b"\r\n"), 16)
-    return (await reader.readexactly(size + 2))[:-2]
+        assert decode(await anext(incoming)) + decode(await anext(incoming)) == b"second"
 
 
 async def test_events_are_coded_if_asked_for() -> None:
@@ -255,9 +250,9 @@ async def test_a_torn_stream_does_not_pass_for_a_whole_one() -> None:
         yield b"x" * 2000
         raise RuntimeError
 
-    async with serving(answering(lambda: StreamingResponse(torn(), media_type="text/plain"))) as client:
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            await client.get("/", {"accept-encoding": "gzip"})
+    async with TestClient(answering(lambda: StreamingResponse(torn(), media_type="text/plain"))) as client:
+        with pytest.raises(PeerClosed):
+            await client.get("/", headers={"accept-encoding": "gzip"})
 
 
 class Held:
@@ -282,8 +277,8 @@ class Watched:
 async def test_the_body_below_is_closed_even_if_never_begun() -> None:
     """HEAD takes no piece; what holds the request's dependencies open must hear of the end all the same."""
     body = Watched()
-    async with serving(answering(lambda: StreamingResponse(body, media_type="text/plain"))) as client:
-        answer = await client.request("HEAD", "/", headers={"accept-encoding": "gzip"})
+    async with TestClient(answering(lambda: StreamingResponse(body, media_type="text/plain"))) as client:
+        answer = await client.head("/", headers={"accept-encoding": "gzip"})
     assert (answer.headers["content-encoding"], body.closed) == ("gzip", 1)
 
 
@@ -306,8 +301,8 @@ async def test_dependencies_outlive_the_coded_stream() -> None:
 
         return StreamingResponse(body(), media_type="text/plain")
 
-    async with serving(app) as client:
-        answer = await client.get("/", {"accept-encoding": "br"})
+    async with TestClient(app) as client:
+        answer = await client.get("/", headers={"accept-encoding": "br"})
     assert brotli.decompress(answer.body) == TEXT.encode()
     assert log == ["sent", "closed"]
 
@@ -346,9 +341,9 @@ async def test_what_is_remembered_is_bounded() -> None:
     def numbered() -> Response:
         return Response(TEXT, media_type=f"text/x{number}")
 
-    async with serving(answering(numbered, compression)) as client:
+    async with TestClient(answering(numbered, compression)) as client:
         for number in range(300):
-            await client.get("/", {"accept-encoding": f"x{number}, gzip"})
+            await client.get("/", headers={"accept-encoding": f"x{number}, gzip"})
     assert len(compression._choices) < 257
     assert len(compression._worthy) < 257
 
@@ -407,18 +402,18 @@ async def test_files_are_coded_whole_and_parts_of_them_are_not(tmp_path: Path) -
     async def file(request: Request) -> Response:
         return await FileResponse.open(request, path, etag='"v1"')
 
-    async with serving(app) as client:
-        answer = await client.get("/", {"accept-encoding": "gzip"})
+    async with TestClient(app) as client:
+        answer = await client.get("/", headers={"accept-encoding": "gzip"})
         assert DECODE["gzip"](answer.body) == path.read_bytes()
         assert (answer.headers["etag"], "accept-ranges" in answer.headers) == ('W/"v1"', False)
-        head = await client.request("HEAD", "/", headers={"accept-encoding": "gzip"})
+        head = await client.head("/", headers={"accept-encoding": "gzip"})
         assert head.headers["etag"] == 'W/"v1"'
         assert "content-length" not in head.headers
-        part = await client.get("/", {"accept-encoding": "gzip", "range": "bytes=0-9"})
+        part = await client.get("/", headers={"accept-encoding": "gzip", "range": "bytes=0-9"})
         assert (part.status, part.body, part.headers["etag"]) == (206, path.read_bytes()[:10], '"v1"')
-        beyond = await client.get("/", {"accept-encoding": "gzip", "range": "bytes=999999999-"})
+        beyond = await client.get("/", headers={"accept-encoding": "gzip", "range": "bytes=999999999-"})
         assert (beyond.status, "content-encoding" in beyond.headers) == (416, False)
-        again = await client.get("/", {"accept-encoding": "gzip", "if-none-match": 'W/"v1"'})
+        again = await client.get("/", headers={"accept-encoding": "gzip", "if-none-match": 'W/"v1"'})
         assert (again.status, again.headers["etag"]) == (304, 'W/"v1"')
 
 
@@ -436,10 +431,34 @@ async def test_a_stream_keeps_what_else_it_can_do() -> None:
 
     app = answering(lambda: EventStream(pieces("x")), Compression(events=True))
     app.use(keeping, Phase.POLICY)
-    async with serving(app) as client:
-        answer = await client.get("/", {"accept-encoding": "gzip"})
+    async with TestClient(app) as client:
+        answer = await client.get("/", headers={"accept-encoding": "gzip"})
     assert b"data: x\n\n" in DECODE["gzip"](answer.body)
     assert isinstance(handed[0], EventStream)
+
+
+async def test_a_compressed_stream_is_told_of_the_shutdown() -> None:
+    """Else it would hold the server until the drain deadline cuts it."""
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield TEXT.encode()
+        begun.set()
+        await over.wait()
+        yield b"the end"
+
+    def make() -> Response:
+        response = StreamingResponse(endless(), media_type="text/plain")
+        response.on_drain = over.set
+        return response
+
+    async with TestClient(answering(make)) as client:
+        asked = asyncio.create_task(client.get("/", headers={"accept-encoding": "gzip"}))
+        await begun.wait()
+        for connection in tuple(client.server.core.connections):
+            connection.shut_down()
+        answer = await asked
+    assert DECODE["gzip"](answer.body) == TEXT.encode() + b"the end"
 
 
 class Bare:

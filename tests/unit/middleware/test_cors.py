@@ -11,7 +11,7 @@ import pytest
 from framework import App, HTTPError, Response
 from framework.errors import SetupError
 from framework.middleware.cors import CORS
-from tests.support.client import Answer, serving
+from framework.testing import Answer, TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -57,13 +57,13 @@ def app_with(cors: CORS) -> App:
 async def preflight(cors: CORS, path: str = "/", **fields: str) -> Answer:
     headers = {"origin": SHOP, "access-control-request-method": "GET"}
     headers |= {name.replace("_", "-"): value for name, value in fields.items()}
-    async with serving(app_with(cors)) as client:
-        return await client.request("OPTIONS", path, headers=headers)
+    async with TestClient(app_with(cors)) as client:
+        return await client.options(path, headers=headers)
 
 
 async def get(cors: CORS, path: str = "/", **headers: str) -> Answer:
-    async with serving(app_with(cors)) as client:
-        return await client.get(path, headers)
+    async with TestClient(app_with(cors)) as client:
+        return await client.get(path, headers=headers)
 
 
 def granted(answer: Answer) -> dict[str, str]:
@@ -95,8 +95,8 @@ async def test_a_preflight_asks_no_route(path: str) -> None:
 
 @pytest.mark.parametrize("headers", [{}, {"origin": SHOP}, {"access-control-request-method": "GET"}])
 async def test_other_options_requests_stay_automatic(headers: dict[str, str]) -> None:
-    async with serving(app_with(CORS([SHOP]))) as client:
-        answer = await client.request("OPTIONS", "/only-put", headers=headers)
+    async with TestClient(app_with(CORS([SHOP]))) as client:
+        answer = await client.options("/only-put", headers=headers)
     assert (answer.status, answer.headers["allow"]) == (204, "OPTIONS, PUT")
 
 
@@ -219,7 +219,9 @@ async def test_an_odd_method_is_not_echoed() -> None:
 async def test_fields_of_an_upstream_are_replaced() -> None:
     """Two Allow-Origin values make a browser refuse both; another's grant must not outlive our refusal."""
     answer = await get(CORS([SHOP]), "/own", origin=SHOP)
-    assert [value for name, value in answer.pairs if name == "access-control-allow-origin"] == [SHOP]
+    assert [value for name, value in answer.headers.items() if name == "access-control-allow-origin"] == [
+        SHOP
+    ]
     assert "access-control-allow-credentials" not in answer.headers
     assert answer.headers["vary"] == "Accept, Origin"
     assert granted(await get(CORS([SHOP]), "/own", origin="https://evil.example")) == {}
@@ -270,3 +272,62 @@ def test_it_shows_what_it_allows() -> None:
         repr(CORS([SHOP, re.compile("https://x")], credentials=True))
         == f"<CORS {SHOP}, /https://x/ with credentials>"
     )
+
+
+class TestWithinTheApp:
+    """What is installed on a part of the app covers the preflights of that part."""
+
+    @staticmethod
+    def app() -> App:
+        app, inner = App(), App()
+        api = app.group("/api", middleware=[CORS([SHOP], methods=["PUT"])])
+
+        @api.put("/things/{id}")
+        async def put(id: str) -> str:
+            return "put"
+
+        @api.get("/things/{name}")
+        async def get(name: str) -> str:
+            return "got"
+
+        @app.get("/mixed")
+        async def outside() -> str:
+            return "outside"
+
+        @app.group(middleware=[CORS([SHOP])]).post("/mixed")
+        async def inside() -> str:
+            return "inside"
+
+        @inner.put("/deep")
+        async def deep() -> str:
+            return "deep"
+
+        inner.use(CORS([SHOP], methods=["PUT"]))
+        app.mount("/inner", inner)
+        return app
+
+    @pytest.mark.parametrize("path", ["/api/things/1", "/inner/deep"])
+    async def test_preflights_of_a_group_and_of_a_mounted_app(self, path: str) -> None:
+        fields = {"origin": SHOP, "access-control-request-method": "PUT"}
+        async with TestClient(self.app()) as client:
+            answer = await client.options(path, headers=fields)
+            assert answer.status == 204
+            assert answer.headers["access-control-allow-origin"] == SHOP
+            assert answer.headers["access-control-allow-methods"] == "PUT"
+            refused = await client.options(path, headers=fields | {"origin": "https://evil.example"})
+            assert refused.status == 403
+
+    async def test_a_method_that_is_not_there_is_answered_within_the_layers_too(self) -> None:
+        async with TestClient(self.app()) as client:
+            answer = await client.patch("/api/things/1", headers={"origin": SHOP})
+            assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS, PUT")
+            assert answer.headers["access-control-allow-origin"] == SHOP
+            plain = await client.options("/api/things/1")
+            assert (plain.status, plain.headers["allow"]) == (204, "GET, HEAD, OPTIONS, PUT")
+
+    async def test_a_path_that_is_only_partly_inside_has_what_its_routes_share(self) -> None:
+        fields = {"origin": SHOP, "access-control-request-method": "POST"}
+        async with TestClient(self.app()) as client:
+            answer = await client.options("/mixed", headers=fields)
+            assert answer.status == 204
+            assert "access-control-allow-origin" not in answer.headers

@@ -9,8 +9,7 @@ import pytest
 from framework import App, Handler, Request, Response
 from framework.errors import DeadlineExceeded
 from framework.middleware import Deadline, time_left
-from tests.support.client import serving
-from tests.support.fake_request import fake_request
+from framework.testing import TestClient, fake_request
 
 pytestmark = pytest.mark.anyio
 
@@ -156,7 +155,7 @@ async def test_over_a_connection_before_and_after_the_first_wait() -> None:
     async def slow() -> None:
         await asyncio.Event().wait()
 
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         assert (await client.get("/left")).json() == [True, True]
         assert (await client.get("/route")).json() == [True, True]
         answer = await client.get("/slow")

@@ -10,7 +10,7 @@ from html import unescape
 import pytest
 
 from framework.middleware.debug_page import debug_page
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 
 def page(error: BaseException, headers: dict[str, str] | None = None, target: str = "/x?q=1") -> str:

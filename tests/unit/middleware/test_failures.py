@@ -24,8 +24,7 @@ from framework.errors import (
 )
 from framework.middleware import ErrorMap
 from framework.middleware.failures import check_renderer
-from tests.support.client import serving
-from tests.support.fake_request import fake_request
+from framework.testing import TestClient, fake_request
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +68,7 @@ class TestDefaults:
             (HTTPError(503), 503, None),
             (RemoteProtocolError("bad chunk", 400), 400, "bad chunk"),
             (RemoteProtocolError("too slow", 408), 408, "too slow"),
-            (CodecError("not JSON", 3), 400, "not JSON at byte 3"),
+            (CodecError(SECRET, 3), 500, None),
             (DeadlineExceeded(SECRET, 1.0), 504, "the request took too long"),
             (ResourceError(SECRET), 503, "the server is too busy for this request"),
             (LocalProtocolError(SECRET), 500, None),
@@ -144,7 +143,7 @@ class TestHTTPErrors:
         async def fail() -> None:
             raise HTTPError(status)
 
-        async with serving(app) as client:
+        async with TestClient(app) as client:
             assert (await client.get("/")).status == 500
 
 
@@ -272,7 +271,7 @@ class TestGroups:
             async with asyncio.TaskGroup() as group:
                 group.create_task(fails())
 
-        async with serving(app) as client:
+        async with TestClient(app) as client:
             assert (await client.get("/")).status == 409
 
     async def test_a_clean_up_that_fails_with_a_known_error(self) -> None:
@@ -288,7 +287,7 @@ class TestGroups:
         async def handler(session: Session) -> str:
             return "fine"
 
-        async with serving(app) as client:
+        async with TestClient(app) as client:
             assert (await client.get("/")).status == 409
 
 

@@ -9,7 +9,7 @@ import pytest
 from framework import App, HTTPError, Phase, Request, Response
 from framework.errors import SetupError
 from framework.middleware.security_headers import CSP, SecurityHeaders, csp_nonce
-from tests.support.client import Answer, serving
+from framework.testing import Answer, TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ DEFAULTS = {
     "cross-origin-resource-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
-PROXY = {"trusted_proxies": ("127.0.0.1",)}
+PROXY = {"server.trusted_proxies": ("127.0.0.1",)}
 
 
 def app_with(security: SecurityHeaders) -> App:
@@ -55,13 +55,15 @@ def app_with(security: SecurityHeaders) -> App:
 
 
 async def get(security: SecurityHeaders, path: str = "/", **headers: str) -> Answer:
-    async with serving(app_with(security), **PROXY) as client:
-        return await client.get(path, {name.replace("_", "-"): value for name, value in headers.items()})
+    async with TestClient(app_with(security), settings=PROXY) as client:
+        return await client.get(
+            path, headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
 
 
 def told(answer: Answer) -> dict[str, str]:
     server = ("date", "content-type", "content-length")
-    return {name: value for name, value in answer.pairs if name not in server}
+    return {name: value for name, value in answer.headers.items() if name not in server}
 
 
 @pytest.mark.parametrize("path", ["/", "/fail", "/nowhere"])
@@ -92,10 +94,8 @@ async def test_none_switches_off_and_text_replaces() -> None:
 
 async def test_the_responses_own_value_wins() -> None:
     answer = await get(SecurityHeaders(), "/own", x_forwarded_proto="https", x_forwarded_host="a.example")
-    assert [value for name, value in answer.pairs if name == "content-security-policy"] == [
-        "default-src 'none'"
-    ]
-    assert [value for name, value in answer.pairs if name == "strict-transport-security"] == ["max-age=1"]
+    assert answer.headers.get_all("content-security-policy") == ["default-src 'none'"]
+    assert answer.headers.get_all("strict-transport-security") == ["max-age=1"]
     assert answer.headers["referrer-policy"] == DEFAULTS["referrer-policy"]
 
 
@@ -118,8 +118,8 @@ async def test_hsts_over_https_alone_and_never_for_localhost(scheme: str, host: 
 
 
 async def test_hsts_believes_no_stranger() -> None:
-    async with serving(app_with(SecurityHeaders())) as client:
-        answer = await client.get("/", {"host": "a.example", "x-forwarded-proto": "https"})
+    async with TestClient(app_with(SecurityHeaders())) as client:
+        answer = await client.get("/", headers={"host": "a.example", "x-forwarded-proto": "https"})
     assert "strict-transport-security" not in answer.headers
 
 
@@ -136,7 +136,7 @@ NONCE = """
 
 
 async def test_page_and_policy_share_a_nonce_of_their_own() -> None:
-    async with serving(app_with(SecurityHeaders(content_security_policy=NONCE))) as client:
+    async with TestClient(app_with(SecurityHeaders(content_security_policy=NONCE))) as client:
         first, second = await client.get("/"), await client.get("/")
     for answer in (first, second):
         policy = f"script-src 'nonce-{answer.text}' 'strict-dynamic'; object-src 'none'"
@@ -152,12 +152,12 @@ async def test_a_304_brings_no_new_nonce_to_the_old_page() -> None:
 
 
 async def test_a_shared_response_keeps_no_nonce() -> None:
-    async with serving(app_with(SecurityHeaders(content_security_policy=NONCE))) as client:
+    async with TestClient(app_with(SecurityHeaders(content_security_policy=NONCE))) as client:
         seen = {(await client.get("/shared")).headers["content-security-policy"] for _ in range(3)}
     assert len(seen) == 3
-    async with serving(app_with(SecurityHeaders())) as client:
+    async with TestClient(app_with(SecurityHeaders())) as client:
         answers = [await client.get("/shared") for _ in range(3)]
-    assert all(len(answer.pairs) == len(answers[0].pairs) for answer in answers)
+    assert all(len(answer.headers.items()) == len(answers[0].headers.items()) for answer in answers)
 
 
 @pytest.mark.parametrize("value", ["a\x00b", "\N{SNOWMAN}"])

@@ -10,8 +10,8 @@ import pytest
 from framework import App, Request
 from framework.errors import SetupError
 from framework.middleware.sessions import session
-from tests.support.client import serving
-from tests.unit.middleware.session_app import NAME, Browser, Clock, app_with, signed, stored
+from framework.testing import TestClient
+from tests.unit.middleware.session_app import NAME, Clock, app_with, signed, stored
 
 pytestmark = pytest.mark.anyio
 
@@ -20,8 +20,8 @@ BOTH = pytest.mark.parametrize("make", [signed, stored])
 
 @BOTH
 async def test_values_come_back(make: Any) -> None:
-    async with serving(app_with(make())) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make())) as client:
+        browser = client.visitor()
         assert (await browser.get("/show")).json() == {}
         await browser.get("/set/a/1")
         await browser.get("/set/b/2")
@@ -29,14 +29,14 @@ async def test_values_come_back(make: Any) -> None:
         await browser.get("/drop/a")
         assert (await browser.get("/show")).json() == {"b": 2}
         assert (await browser.get("/drop/a")).status == 500
-        assert (await Browser(client).get("/show")).json() == {}
+        assert (await client.visitor().get("/show")).json() == {}
 
 
 @BOTH
 async def test_a_list_that_was_appended_to_counts(make: Any) -> None:
     """The change in place that flask's ``session.modified`` asks its users to tell."""
-    async with serving(app_with(make())) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make())) as client:
+        browser = client.visitor()
         for _ in range(3):
             await browser.get("/append")
         assert (await browser.get("/show")).json() == {"list": [0, 1, 2]}
@@ -44,8 +44,8 @@ async def test_a_list_that_was_appended_to_counts(make: Any) -> None:
 
 @BOTH
 async def test_values_are_read_as_types(make: Any) -> None:
-    async with serving(app_with(make())) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make())) as client:
+        browser = client.visitor()
         assert (await browser.get("/cart")).status == 204
         await browser.get("/fill")
         assert (await browser.get("/cart")).json() == {"items": ["tea"], "since": "2026-01-02"}
@@ -55,8 +55,8 @@ async def test_values_are_read_as_types(make: Any) -> None:
 
 @BOTH
 async def test_the_cookie_is_set_only_when_something_changed(make: Any) -> None:
-    async with serving(app_with(make())) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make())) as client:
+        browser = client.visitor()
         for path in ("/show", "/unused", "/clear", "/logout"):
             assert "set-cookie" not in (await browser.get(path)).headers
         answer = await browser.get("/set/a/1")
@@ -71,7 +71,7 @@ async def test_the_cookie_is_set_only_when_something_changed(make: Any) -> None:
 @BOTH
 async def test_plain_http_is_an_explicit_choice(make: Any) -> None:
     sessions = make(secure=False, name="dev", same_site="strict")
-    async with serving(app_with(sessions)) as client:
+    async with TestClient(app_with(sessions)) as client:
         answer = await client.get("/set/a/1")
     assert re.fullmatch(
         r"dev=[\w.-]+; Max-Age=1209600; Path=/; HttpOnly; SameSite=Strict", answer.headers["set-cookie"]
@@ -82,8 +82,8 @@ async def test_plain_http_is_an_explicit_choice(make: Any) -> None:
 @BOTH
 async def test_responses_vary_by_cookie(make: Any) -> None:
     """flask CVE-2023-30861: a cache handed one user's refreshed session to others."""
-    async with serving(app_with(make())) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make())) as client:
+        browser = client.visitor()
         for path in ("/show", "/set/a/1", "/show", "/fail/404", "/logout"):
             assert (await browser.get(path)).headers["vary"] == "Cookie", path
         assert "vary" not in (await browser.get("/unused")).headers
@@ -92,7 +92,7 @@ async def test_responses_vary_by_cookie(make: Any) -> None:
 @BOTH
 async def test_no_shared_cache_keeps_a_response_that_sets_the_cookie(make: Any) -> None:
     """Those who come without a cookie share one cache entry, whatever Vary says."""
-    async with serving(app_with(make())) as client:
+    async with TestClient(app_with(make()), keep_cookies=False) as client:
         assert (await client.get("/set/a/1")).headers["cache-control"] == "no-store"
         assert (await client.get("/cached/public,max-age=9")).headers["cache-control"] == "no-store"
         assert (await client.get("/cached/private,max-age=9")).headers["cache-control"] == "private,max-age=9"
@@ -102,19 +102,17 @@ async def test_no_shared_cache_keeps_a_response_that_sets_the_cookie(make: Any) 
 @BOTH
 async def test_a_shared_response_carries_no_ones_cookie(make: Any) -> None:
     """A handler may answer with the same object again; one user's session must not stay in it."""
-    async with serving(app_with(make())) as client:
+    async with TestClient(app_with(make()), keep_cookies=False) as client:
         first = await client.get("/shared")
         second = await client.get("/shared")
-        cookies = [
-            value for answer in (first, second) for name, value in answer.pairs if name == "set-cookie"
-        ]
+        cookies = [value for answer in (first, second) for value in answer.headers.get_all("set-cookie")]
     assert len(cookies) == 2
 
 
 @BOTH
 async def test_a_handler_that_raises_changes_nothing(make: Any) -> None:
-    async with serving(app_with(make())) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make())) as client:
+        browser = client.visitor()
         await browser.get("/set/a/1")
         for status in (400, 500):
             assert (await browser.get(f"/fail/{status}")).status == status
@@ -124,8 +122,8 @@ async def test_a_handler_that_raises_changes_nothing(make: Any) -> None:
 @BOTH
 async def test_a_session_in_use_lives_until_its_absolute_end(make: Any) -> None:
     clock = Clock()
-    async with serving(app_with(make(clock, idle_timeout=100, absolute_timeout=250))) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make(clock, idle_timeout=100, absolute_timeout=250))) as client:
+        browser = client.visitor()
         await browser.get("/set/a/1")
         for _ in range(4):
             clock.now += 60
@@ -137,8 +135,8 @@ async def test_a_session_in_use_lives_until_its_absolute_end(make: Any) -> None:
 @BOTH
 async def test_an_idle_session_ends_whatever_the_cookie_says(make: Any) -> None:
     clock = Clock()
-    async with serving(app_with(make(clock, idle_timeout=100, absolute_timeout=250))) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make(clock, idle_timeout=100, absolute_timeout=250))) as client:
+        browser = client.visitor()
         await browser.get("/set/a/1")
         clock.now += 99
         assert (await browser.get("/unused")).status == 200
@@ -149,8 +147,8 @@ async def test_an_idle_session_ends_whatever_the_cookie_says(make: Any) -> None:
 @BOTH
 async def test_a_renewed_session_has_a_new_life_span(make: Any) -> None:
     clock = Clock()
-    async with serving(app_with(make(clock, idle_timeout=100, absolute_timeout=100))) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make(clock, idle_timeout=100, absolute_timeout=100))) as client:
+        browser = client.visitor()
         await browser.get("/set/a/1")
         clock.now += 90
         assert "Max-Age=100;" in (await browser.get("/login/ann")).headers["set-cookie"]
@@ -160,8 +158,8 @@ async def test_a_renewed_session_has_a_new_life_span(make: Any) -> None:
 
 @BOTH
 async def test_logout_deletes_the_cookie(make: Any) -> None:
-    async with serving(app_with(make())) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make())) as client:
+        browser = client.visitor()
         await browser.get("/login/ann")
         answer = await browser.get("/logout")
         assert answer.headers["set-cookie"].startswith(f"{NAME}=; Max-Age=0; Path=/; Secure")
@@ -174,15 +172,15 @@ async def test_logout_deletes_the_cookie(make: Any) -> None:
 @BOTH
 async def test_a_cookie_of_nobody_is_ignored_and_left_alone(make: Any) -> None:
     """Deleting it would race with the cookie a concurrent login has just set."""
-    async with serving(app_with(make())) as client:
+    async with TestClient(app_with(make())) as client:
         for value in ("", "x", "A" * 43, "A" * 5000, "a.b", '"quoted"', "%00"):
-            answer = await client.get("/show", {"cookie": f"{NAME}={value}"})
+            answer = await client.get("/show", headers={"cookie": f"{NAME}={value}"})
             assert (answer.status, answer.json(), "set-cookie" in answer.headers) == (200, {}, False)
 
 
 @BOTH
 async def test_what_has_no_json_form_is_named(make: Any, caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(app_with(make())) as client:
+    async with TestClient(app_with(make())) as client:
         answer = await client.get("/odd")
     assert (answer.status, "set-cookie" in answer.headers) == (500, False)
     assert "the session's value 'odd' has no JSON form" in caplog.text
@@ -190,8 +188,8 @@ async def test_what_has_no_json_form_is_named(make: Any, caplog: pytest.LogCaptu
 
 @BOTH
 async def test_after_the_head_nothing_can_change(make: Any) -> None:
-    async with serving(app_with(make())) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(make())) as client:
+        browser = client.visitor()
         await browser.get("/set/x/1")
         assert (await browser.get("/late")).text.startswith("1 the session cannot change any more")
         assert (await browser.get("/show")).json() == {"x": 1}
@@ -204,7 +202,7 @@ async def test_a_route_without_sessions_says_so(caplog: pytest.LogCaptureFixture
     async def show(request: Request) -> dict[str, Any]:
         return dict(session(request))
 
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         assert (await client.get("/")).status == 500
     assert "this route has no sessions: app.use(SignedSessions" in caplog.text
 

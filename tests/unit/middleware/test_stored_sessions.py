@@ -12,15 +12,15 @@ import pytest
 
 from framework import Handler, Phase, Request, Response
 from framework.middleware.sessions import MemorySessionStore, StoredSessions
-from tests.support.client import Answer, Client, serving
-from tests.unit.middleware.session_app import NAME, Browser, Clock, app_with, stored
+from framework.testing import Answer, TestClient
+from tests.unit.middleware.session_app import NAME, Clock, app_with, stored
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_stored_session_has_its_size(caplog: pytest.LogCaptureFixture) -> None:
-    async with serving(app_with(stored(max_size=1000))) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(stored(max_size=1000))) as client:
+        browser = client.visitor()
         await browser.get("/big/900")
         assert (await browser.get("/big/1000")).status == 500
         assert (await client.get("/big/1000")).status == 500
@@ -29,14 +29,14 @@ async def test_a_stored_session_has_its_size(caplog: pytest.LogCaptureFixture) -
 
 async def test_session_fixation() -> None:
     """An id that nobody handed out begins no session, and one from before the login is worth nothing after it."""
-    async with serving(app_with(stored())) as client:
+    async with TestClient(app_with(stored())) as client:
         planted = "A" * 43
-        victim = Browser(client)
+        victim = client.visitor()
         victim.cookies[NAME] = planted
         await victim.get("/set/a/1")
         assert victim.cookies[NAME] != planted
 
-        attacker = Browser(client)
+        attacker = client.visitor()
         await attacker.get("/set/a/1")
         known = attacker.cookies[NAME]
         victim.cookies[NAME] = known
@@ -49,8 +49,8 @@ async def test_session_fixation() -> None:
 async def test_the_store_does_not_know_the_cookie() -> None:
     clock = Clock()
     store = MemorySessionStore(clock=clock)
-    async with serving(app_with(StoredSessions(store, clock=clock))) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(StoredSessions(store, clock=clock))) as client:
+        browser = client.visitor()
         await browser.get("/set/a/1")
     value = browser.cookies[NAME]
     assert await store.get(value) is None
@@ -60,14 +60,14 @@ async def test_the_store_does_not_know_the_cookie() -> None:
 class Race:
     """Two requests of one browser: the slow one has read the session when the quick one comes, and ends after it."""
 
-    def __init__(self, client: Client) -> None:
-        self.quick, self.slow = Browser(client), Browser(Client(client.port))
+    def __init__(self, client: TestClient) -> None:
+        self.quick, self.slow = client.visitor(), client.visitor()
         self.answer: Answer | None = None
 
     async def run(self, begin: str, slow_path: str, quick_path: str, gate: Gate) -> None:
         await self.quick.get(begin)
         self.slow.cookies = dict(self.quick.cookies)
-        running = asyncio.ensure_future(self.slow.get(slow_path, {"x-slow": "1"}))
+        running = asyncio.ensure_future(self.slow.get(slow_path, headers={"x-slow": "1"}))
         await gate.arrived.wait()
         await self.quick.get(quick_path)
         gate.go_on.set()
@@ -94,11 +94,10 @@ class Gate:
 async def race(begin: str, *, slow: str, quick: str) -> AsyncIterator[Race]:
     app, gate = app_with(stored()), Gate()
     app.use(gate, Phase.HANDLER)
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         racing = Race(client)
         await racing.run(begin, slow, quick, gate)
         yield racing
-        await racing.slow.close()
 
 
 async def test_concurrent_requests_write_only_what_they_changed() -> None:
@@ -149,8 +148,8 @@ async def test_the_store_is_asked_only_where_there_is_a_cookie() -> None:
             calls.append("touch")
             return await super().touch(key, ttl=ttl)
 
-    async with serving(app_with(StoredSessions(Watched()))) as client:
-        browser = Browser(client)
+    async with TestClient(app_with(StoredSessions(Watched()))) as client:
+        browser = client.visitor()
         await browser.get("/show")
         await browser.get("/set/a/1")
         assert calls == []
@@ -162,10 +161,10 @@ async def test_an_absolute_end_is_not_the_stores_to_forget() -> None:
     """A store that keeps time badly does not make a session immortal."""
     clock = Clock()
     store = MemorySessionStore(clock=lambda: 0.0)
-    async with serving(
+    async with TestClient(
         app_with(StoredSessions(store, clock=clock, absolute_timeout=100, idle_timeout=100))
     ) as client:
-        browser = Browser(client)
+        browser = client.visitor()
         await browser.get("/set/a/1")
         clock.now += 100
         assert (await browser.get("/show")).json() == {}

@@ -12,8 +12,8 @@ from framework.middleware.trace_context import (
     parse_tracestate,
     trace_of,
 )
+from framework.testing import fake_request
 from framework.wire.leaves import Limits, parse_request
-from tests.support.fake_request import fake_request
 
 TRACE_ID = "12345678901234567890123456789012"
 PARENT_ID = "1234567890123456"

@@ -7,7 +7,7 @@ import pytest
 from framework import App, Phase
 from framework.errors import SetupError
 from framework.middleware.trusted_hosts import TrustedHosts
-from tests.support.client import serving
+from framework.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -87,13 +87,13 @@ def test_the_default_port_is_the_schemes() -> None:
 
 async def test_another_host_is_answered_by_421() -> None:
     """RFC 9110 section 7.4: the request is misdirected, not malformed."""
-    async with serving(app_with("example.com")) as client:
-        assert (await client.get("/", {"host": "example.com"})).text == "ok"
-        answer = await client.get("/", {"host": "evil.test"})
+    async with TestClient(app_with("example.com")) as client:
+        assert (await client.get("/", headers={"host": "example.com"})).text == "ok"
+        answer = await client.get("/", headers={"host": "evil.test"})
         assert (answer.status, answer.headers["content-type"]) == (421, "application/problem+json")
         assert answer.json()["detail"] == "this server does not answer for the host 'evil.test'"
-        assert (await client.get("/nowhere", {"host": "evil.test"})).status == 421
-        assert (await client.get("/healthz", {"host": "10.0.0.7"})).text == "well"
+        assert (await client.get("/nowhere", headers={"host": "evil.test"})).status == 421
+        assert (await client.get("/healthz", headers={"host": "10.0.0.7"})).text == "well"
         answer = await client.raw(b"GET / HTTP/1.0\r\n\r\n")
         assert answer.status == 421
         absolute = b"GET http://evil.test/ HTTP/1.1\r\nhost: example.com\r\n\r\n"
@@ -102,15 +102,23 @@ async def test_another_host_is_answered_by_421() -> None:
 
 async def test_the_host_a_trusted_proxy_tells_of_counts() -> None:
     told = {"host": "internal:9000", "x-forwarded-host": "example.com"}
-    async with serving(app_with("example.com"), trusted_proxies=("127.0.0.1",)) as client:
-        assert (await client.get("/", told)).status == 200
-        assert (await client.get("/", {"host": "example.com", "x-forwarded-host": "evil.test"})).status == 421
+    async with TestClient(
+        app_with("example.com"), settings={"server.trusted_proxies": ("127.0.0.1",)}
+    ) as client:
+        assert (await client.get("/", headers=told)).status == 200
+        assert (
+            await client.get("/", headers={"host": "example.com", "x-forwarded-host": "evil.test"})
+        ).status == 421
 
 
 async def test_the_host_a_stranger_tells_of_does_not() -> None:
-    async with serving(app_with("example.com")) as client:
-        assert (await client.get("/", {"host": "evil.test", "x-forwarded-host": "example.com"})).status == 421
-        assert (await client.get("/", {"host": "example.com", "x-forwarded-host": "evil.test"})).status == 200
+    async with TestClient(app_with("example.com")) as client:
+        assert (
+            await client.get("/", headers={"host": "evil.test", "x-forwarded-host": "example.com"})
+        ).status == 421
+        assert (
+            await client.get("/", headers={"host": "example.com", "x-forwarded-host": "evil.test"})
+        ).status == 200
 
 
 @pytest.mark.parametrize(
@@ -152,8 +160,8 @@ async def test_what_is_remembered_is_bounded() -> None:
     app = app_with("*.example.com")
     trusted = app.app_layers[0].middleware
     assert isinstance(trusted, TrustedHosts)
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         for number in range(300):
-            assert (await client.get("/", {"host": f"a{number}.example.com"})).status == 200
-        assert (await client.get("/", {"host": "a1.example.com"})).status == 200
+            assert (await client.get("/", headers={"host": f"a{number}.example.com"})).status == 200
+        assert (await client.get("/", headers={"host": "a1.example.com"})).status == 200
     assert len(trusted._allowed) == 256

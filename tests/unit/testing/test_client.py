@@ -10,10 +10,9 @@ import pytest
 
 from framework import App, Request, Response
 from framework.errors import PeerClosed
-from framework.testing import Conditions, Stuck, TestClient, run_virtual
+from framework.testing import Conditions, Stuck, TestClient, UnexpectedAnswer, run_virtual
 
 pytestmark = pytest.mark.anyio
-pytest_plugins = ["framework.testing.plugin"]
 
 ClientFor = Callable[..., TestClient]
 
@@ -163,3 +162,134 @@ async def test_misuse_is_told() -> None:
     with pytest.raises(ValueError, match="built already"):
         async with TestClient(runtime, overrides={Clock: Fixed}):
             pass
+
+
+async def test_an_unexpected_answer_shows_the_problem_and_what_was_raised(client_for: ClientFor) -> None:
+    app = make_app()
+
+    @app.get("/bug")
+    async def bug() -> None:
+        raise LookupError("the shelf is empty")
+
+    async with client_for(app) as client:
+        with pytest.raises(UnexpectedAnswer, match=r"GET /bug: expected 200, the answer was 500") as caught:
+            await client.get("/bug", expect=200)
+        assert isinstance(caught.value.__cause__, LookupError)
+        assert [str(error) for error in client.errors] == ["the shelf is empty"]
+        with pytest.raises(UnexpectedAnswer, match='"title": "Not Found"') as caught:
+            await client.get("/missing", expect=(200, 204))
+        assert caught.value.__cause__ is None
+        assert (await client.get("/missing", expect=404)).problem["status"] == 404
+        with pytest.raises(UnexpectedAnswer):
+            async with client.stream("GET", "/missing", expect=200):
+                raise AssertionError
+        assert (await client.get("/now", expect=range(200, 300))).text == "real"
+
+
+async def test_visitors_have_cookies_connections_and_addresses_of_their_own(client_for: ClientFor) -> None:
+    app = make_app()
+
+    @app.get("/who")
+    async def who(request: Request) -> str:
+        assert request.client is not None
+        return request.client.host
+
+    async with client_for(app) as client:
+        await client.get("/visit")
+        other = client.visitor(host="127.0.0.9")
+        assert (await other.get("/visit")).text == "never"
+        assert (await client.get("/visit")).text == "once"
+        assert [(await one.get("/who")).text for one in (client, other)] == ["127.0.0.1", "127.0.0.9"]
+        assert (client.opened, other.opened) == (1, 1)
+
+
+async def test_a_client_may_keep_no_cookies(client_for: ClientFor) -> None:
+    async with client_for(make_app(), keep_cookies=False) as client:
+        assert [(await client.get("/visit")).text for _ in range(2)] == ["never", "never"]
+
+
+async def test_requests_share_a_connection_unless_they_overlap(client_for: ClientFor) -> None:
+    async with client_for(make_app()) as client:
+        for _ in range(3):
+            await client.get("/now")
+        assert client.opened == 1
+        await asyncio.gather(*(client.get("/count/3") for _ in range(4)))
+        assert client.opened == 4
+
+
+async def test_raw_bytes(client_for: ClientFor) -> None:
+    async with client_for(make_app()) as client:
+        assert (await client.raw(b"GET /now HTTP/1.0\r\n\r\n", expect=200)).text == "real"
+        with pytest.raises(UnexpectedAnswer, match="expected 200, the answer was 400"):
+            await client.raw(b"GET /now\r\n\r\n", expect=200)
+
+
+async def test_a_slow_reader_is_felt_by_the_server(client_for: ClientFor) -> None:
+    """The client's side holds a bounded part of a body that nobody iterates."""
+    made: list[int] = []
+    app = App()
+
+    @app.get("/endless")
+    async def endless() -> AsyncIterator[bytes]:
+        for number in range(400):
+            made.append(number)
+            yield b"x" * 65_536
+
+    async with client_for(app) as client, client.stream("GET", "/endless") as incoming:
+        await anext(incoming)
+        for _ in range(3000):
+            await asyncio.sleep(0)
+        assert len(made) < 300
+        size = 0
+        async for piece in incoming:
+            size += len(piece)
+        assert size + 65_536 >= 399 * 65_536
+    assert len(made) == 400
+
+
+async def test_a_request_nobody_answers_has_a_deadline() -> None:
+    async with TestClient(make_app(), timeout=0.05, settings={"server.drain_timeout": 0.0}) as client:
+        with pytest.raises(TimeoutError, match=r"GET /sleep/20 was not answered within 0\.05 s"):
+            await client.get("/sleep/20")
+
+
+async def test_a_url_for_other_programs() -> None:
+    async with TestClient(make_app(), transport="socket") as client:
+        assert client.url == f"http://127.0.0.1:{client.server.port}"
+        with pytest.raises(RuntimeError, match="no simulated network"):
+            _ = client.network
+    async with TestClient(make_app()) as client:
+        with pytest.raises(RuntimeError, match="transport"):
+            _ = client.url
+
+
+async def test_a_runtime_takes_no_settings_any_more() -> None:
+    runtime = make_app().build(environ={})
+    async with TestClient(runtime, transport="socket") as client:
+        assert (await client.get("/now")).text == "real"
+    for wrong in ({"settings": {"server.port": 1}}, {"environ": {"A": "b"}}):
+        with pytest.raises(ValueError, match="built already"):
+            async with TestClient(runtime, **wrong):
+                pass
+
+
+async def test_settings_from_the_environment() -> None:
+    async with TestClient(make_app(), environ={"FRAMEWORK_SERVER__MAX_TARGET": "9"}) as client:
+        await client.get("/missing/way", expect=414)
+
+
+@pytest.mark.virtual_time
+async def test_the_marker_runs_a_test_in_virtual_time(client_for: ClientFor) -> None:
+    async with client_for(make_app(), transport="memory") as client:
+        await client.get("/sleep/20", expect=200)
+    assert asyncio.get_running_loop().time() >= 20
+
+
+@pytest.mark.virtual_time
+async def test_a_slow_upload_meets_its_deadline() -> None:
+    slow = Conditions(bandwidth=10.0)
+    async with TestClient(make_app(), transport="network", settings={"server.header_timeout": 5.0}) as client:
+        connection = await client.connect(conditions=slow)
+        connection.write(b"GET /now HTTP/1.1\r\nx-long: " + b"x" * 1000 + b"\r\n\r\n")
+        assert (await connection.response()).status == 408
+        assert (await client.get("/now", expect=200)).text == "real"

@@ -19,7 +19,7 @@ from framework.app.binding import Bound, bind, read_signature
 from framework.di import Container, Scope
 from framework.errors import BindingError, HTTPError, ValidationError
 from framework.http.response import Response, StreamingResponse
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 pytestmark = pytest.mark.anyio
 

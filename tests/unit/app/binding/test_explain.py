@@ -14,7 +14,7 @@ from framework.app.binding import bind, read_signature
 from framework.app.binding.explain import Missing, explain
 from framework.app.binding.parameters import Parameter
 from framework.di import Container
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 pytestmark = pytest.mark.anyio
 

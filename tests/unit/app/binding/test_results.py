@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from framework import App, Request
 from framework.app.binding.results import response_maker
+from framework.codec import encode_json
 from framework.errors import BindingError, LocalProtocolError
 from framework.http.response import Response, StreamingResponse
+from framework.testing import TestClient
 
 NOTHING = inspect.Signature.empty
 
@@ -179,3 +182,46 @@ def test_a_forgotten_await_is_told_and_leaves_no_warning() -> None:
 
     with pytest.raises(LocalProtocolError, match="returned a coroutine"):
         response_maker(str, 200)(waits())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("way", ["result", "stated", "by hand"])
+async def test_a_response_that_does_not_encode_is_a_500_and_logged(
+    way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was a 400 with the encoder's words in it: the client was blamed for what the server could not say."""
+    unsayable = {"secret": object()}
+    app = App()
+
+    @app.get("/result")
+    async def result():  # type: ignore[no-untyped-def]
+        return unsayable
+
+    @app.get("/stated")
+    async def stated() -> dict[str, object]:
+        return unsayable
+
+    @app.get("/by hand")
+    async def by_hand() -> Response:
+        return Response(encode_json(unsayable), media_type="application/json")
+
+    async with TestClient(app) as client:
+        answer = await client.get(f"/{way.replace(' ', '%20')}")
+        assert answer.status == 500
+        assert answer.json().keys() == {"type", "title", "status", "request_id"}
+    (record,) = [one for one in caplog.records if one.name == "framework.error"]
+    assert record.levelname == "ERROR"
+    assert record.exc_info is not None
+
+
+@pytest.mark.anyio
+async def test_a_body_that_does_not_decode_stays_the_clients_fault() -> None:
+    app = App()
+
+    @app.post("/")
+    async def read(request: Request) -> None:
+        await request.json()
+
+    async with TestClient(app) as client:
+        fields = {"content-type": "application/json"}
+        assert (await client.post("/", content=b"{", headers=fields)).status == 400
