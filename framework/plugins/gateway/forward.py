@@ -14,7 +14,6 @@ import msgspec
 from framework.balancing import Attempt, Endpoint, Failure, NoEndpoint
 from framework.errors import (
     HTTPError,
-    PeerClosed,
     RemoteProtocolError,
     ResourceError,
     TransportError,
@@ -22,17 +21,14 @@ from framework.errors import (
 from framework.http.request import Request, StateKey
 from framework.http.response import Response, StreamingResponse
 from framework.net.client import (
-    ConnectError,
-    ExchangeDeadline,
     OutgoingRequest,
-    PoolExhausted,
     RawResponse,
-    StaleConnection,
     Timeouts,
 )
 from framework.plugins.gateway.bodies import ClientBody, UpstreamBody, client_body
 from framework.plugins.gateway.config import RouteConfig
 from framework.plugins.gateway.edits import Edits
+from framework.plugins.gateway.failing import Failed, failed_by, unavailable
 from framework.plugins.gateway.fields import Forwarding, request_fields, response_fields
 from framework.plugins.gateway.hashing import KeyOf, key_function
 from framework.plugins.gateway.matching import Found
@@ -67,41 +63,6 @@ class Trace(msgspec.Struct):
 
 
 TRACE: Final[StateKey[Trace]] = StateKey("gateway.trace")
-
-
-class Failed(Exception):
-    """A try that came to nothing: what it was, and what the client gets if it was the last."""
-
-    def __init__(self, outcome: Outcome, answer: HTTPError, failure: Failure | None) -> None:
-        super().__init__(outcome)
-        self.outcome = outcome
-        self.answer = answer
-        self.failure = failure
-
-
-def failed_by(error: Exception) -> Failed:
-    """What an exchange's error means. Raises the error where it means nothing of this kind."""
-    if isinstance(error, ConnectError):
-        return Failed(Outcome.NOT_SENT, _unavailable("the upstream cannot be reached"), Failure.LOCAL)
-    if isinstance(error, StaleConnection):
-        return Failed(Outcome.STALE, HTTPError(502, "the upstream closed the connection"), None)
-    if isinstance(error, ExchangeDeadline):
-        if error.phase == "acquire":
-            return Failed(Outcome.NOT_SENT, _unavailable("the upstream is busy"), None)
-        sent = error.phase not in ("connect",)
-        outcome = Outcome.LATE if sent else Outcome.NOT_SENT
-        return Failed(outcome, HTTPError(504, "the upstream took too long"), Failure.LOCAL)
-    if isinstance(error, PoolExhausted):
-        return Failed(Outcome.NOT_SENT, _unavailable("the upstream is busy"), None)
-    if isinstance(error, RemoteProtocolError):
-        return Failed(Outcome.BROKEN, HTTPError(502, "the upstream's answer is broken"), Failure.LOCAL)
-    if isinstance(error, PeerClosed):
-        return Failed(Outcome.BROKEN, HTTPError(502, "the upstream closed the connection"), Failure.LOCAL)
-    raise error
-
-
-def _unavailable(text: str) -> HTTPError:
-    return HTTPError(503, text, headers={"retry-after": "1"})
 
 
 class Forwarder:
@@ -155,7 +116,7 @@ class Forwarder:
         limit = upstream.config.max_requests
         if limit is not None and upstream.in_flight >= limit:
             upstream.refused += 1
-            raise _unavailable("too many requests are under way")
+            raise unavailable("too many requests are under way")
         upstream.enter()
         try:
             response = await self._answer(request, upstream, trace)
@@ -223,11 +184,8 @@ class Forwarder:
         breaker = upstream.breaker
         ticket = 1 if breaker is None else breaker.enter(upstream.clock())
         if breaker is not None and not ticket:
-            answer = HTTPError(
-                503,
-                "the upstream is failing and is given time",
-                headers=_after(breaker.retry_after(upstream.clock())),
-            )
+            wait = breaker.retry_after(upstream.clock())
+            answer = unavailable("the upstream is failing and is given time", wait)
             raise Failed(Outcome.NOT_SENT, answer, None)
         try:
             attempt = upstream.begin(key, tried)
@@ -236,12 +194,10 @@ class Forwarder:
                 breaker.left(ticket)
             if not tried:
                 raise Failed(
-                    Outcome.NOT_SENT, _unavailable("the upstream has no healthy endpoint"), None
+                    Outcome.NOT_SENT, unavailable("the upstream has no healthy endpoint"), None
                 ) from error
             tried.clear()  # all were tried: begin anew, while the policy has tries left
-            raise Failed(
-                Outcome.NOT_SENT, _unavailable("the upstream has no other endpoint"), None
-            ) from error
+            raise Failed(Outcome.NOT_SENT, unavailable("the upstream has no other endpoint"), None) from error
         endpoint = attempt.endpoint
         trace.endpoint = endpoint.key
         try:
@@ -432,7 +388,3 @@ class Forwarder:
         sticky, name = upstream.sticky, upstream.config.sticky_cookie
         assert sticky is not None
         return f"{name}={sticky.token(endpoint)}; Path=/; HttpOnly; SameSite=Lax"
-
-
-def _after(seconds: float) -> dict[str, str]:
-    return {"retry-after": str(max(1, round(seconds)))}
