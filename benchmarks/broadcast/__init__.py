@@ -1,0 +1,1 @@
+"""Broadcast: what one says goes to all."""
