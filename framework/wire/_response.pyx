@@ -15,9 +15,6 @@ from framework.errors import RemoteProtocolError
 cdef class ResponseHead(Head):
     """A status line and its field block."""
 
-    cdef public int status
-    cdef public str reason
-
 
 def parse_response(bytes data not None, Py_ssize_t start, Limits limits not None):
     """Parses the response head that begins at ``start`` of ``data``; None while it is incomplete.

@@ -10,7 +10,7 @@ from framework.errors import LocalProtocolError, ProtocolError, RemoteProtocolEr
 from framework.wire._pure_grammar import TCHAR, VCHARS
 from framework.wire.leaves import Limits
 
-__all__ = ["LAST_CHUNK", "ChunkedDecoder", "encode_chunk"]
+__all__ = ["FORBIDDEN_TRAILERS", "LAST_CHUNK", "ChunkedDecoder", "encode_chunk"]
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 

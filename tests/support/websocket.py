@@ -21,7 +21,7 @@ from framework.wire.websocket.handshake import accept_key
 from framework.wire.websocket.leaves import FrameParser, encode_batch
 from tests.support.harness import App, Client, Harness, harness, request_bytes
 
-__all__ = ["HANDSHAKE", "MASK", "Peer", "SocketServer", "socket_server"]
+__all__ = ["MASK", "Peer", "SocketServer", "frames", "handshake", "socket_server"]
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 MASK = b"\x01\x02\x03\x04"
@@ -92,7 +92,7 @@ class Peer:
     def __init__(self, client: Client, behind: bytes = b"") -> None:
         self.raw = client
         self._parser = FrameParser("client")
-        self.raw.send(request_bytes(**HANDSHAKE) + behind)
+        self.raw.send(handshake() + behind)
         head, _, rest = self.raw.raw().partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101"), head
         self._rest = rest
@@ -144,6 +144,12 @@ class Peer:
 def frames(*messages: str | bytes) -> bytes:
     """Messages as a client sends them."""
     return encode_batch(list(messages), MASK * len(messages))
+
+
+def handshake() -> bytes:
+    """The opening handshake of a client."""
+    fields: dict[str, Any] = HANDSHAKE
+    return request_bytes(**fields)
 
 
 @contextmanager

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+from functools import partial
 
 import pytest
 
 from framework.wire import _pure, leaves
+from tests.support.twins import twin_of
 
-
-def twin(code: str = "", **env: str) -> str:
-    """The twin a new interpreter gets, after running ``code``."""
-    inherited = {name: value for name, value in os.environ.items() if name != "FRAMEWORK_PURE"}
-    return subprocess.run(
-        [sys.executable, "-c", f"import sys\n{code}\nfrom framework.wire.leaves import TWIN\nprint(TWIN)"],
-        env=inherited | env,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
+twin = partial(twin_of, "framework.wire.leaves")
 
 
 def test_the_pure_twin_can_be_asked_for() -> None:
