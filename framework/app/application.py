@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from framework.app.build import build
 from framework.app.record import AppRecord
 from framework.app.reversing import find_path
 from framework.app.runtime import Runtime
+from framework.asgi.application import Application
+from framework.asgi.types import Receive, Scope, Send
 
 __all__ = ["App"]
 
@@ -60,3 +63,13 @@ class App(AppRecord):
             CodecError: no such route, or parameters that do not fit it.
         """
         return find_path(self, handler, params)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers as an ASGI 3 application, for other servers and to be mounted in other frameworks; see
+        ``framework.asgi.application``. It is built at the first call; to build it otherwise (settings from files), build
+        it, and give them the ``Runtime``."""
+        await self._application(scope, receive, send)
+
+    @cached_property
+    def _application(self) -> Application:
+        return Application(self.build)

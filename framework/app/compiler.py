@@ -13,6 +13,7 @@ from framework.app.built import BuiltRoute
 from framework.app.problems import Problems
 from framework.app.record import AppRecord
 from framework.app.routes import RouteRecord
+from framework.app.websocket import bind_websocket
 from framework.di import Need
 from framework.errors import SetupError
 from framework.http.endpoint import Endpoint
@@ -24,7 +25,16 @@ from framework.middleware.failures import ErrorMap
 from framework.routing import RouterBuilder, join
 from framework.routing.pattern import Host, Pattern, parse_host
 
-__all__ = ["ReadRoute", "Site", "all_sites", "compile_route", "compile_special", "listing", "read_route"]
+__all__ = [
+    "ReadRoute",
+    "Site",
+    "all_sites",
+    "common_layers",
+    "compile_route",
+    "compile_special",
+    "listing",
+    "read_route",
+]
 
 _BODILESS = frozenset({"GET", "HEAD"})
 
@@ -46,7 +56,7 @@ def all_sites(app: AppRecord, prefix: str = "", outer: tuple[Layer, ...] = ()) -
         yield from all_sites(mounted, join(prefix, inner), layers)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ReadRoute:
     """A route that was read at its site. ``layers`` are in order, the outermost first."""
 
@@ -65,7 +75,8 @@ class ReadRoute:
     @property
     def need(self) -> Need:
         """What the handler takes from the container."""
-        return Need(self.where, self.signature.wanted, given=frozenset({Request}))
+        has_connection = self.record.websocket is not None
+        return Need(self.where, self.signature.wanted, given=frozenset({Request}), outer=has_connection)
 
     def built(self) -> BuiltRoute:
         """The route for those who describe the app."""
@@ -128,6 +139,12 @@ def _layers(site: Site, record: RouteRecord) -> tuple[Layer, ...]:
     return tuple(sorted(kept, key=lambda each: each.phase))
 
 
+def common_layers(routes: Sequence[ReadRoute]) -> tuple[Layer, ...]:
+    """The layers that every one of ``routes`` has, sorted as those of the first."""
+    first, *others = routes
+    return tuple(one for one in first.layers if all(one in other.layers for other in others))
+
+
 def compile_route(route: ReadRoute, errors: ErrorMap) -> tuple[Endpoint, Callable[[], None]]:
     """Compiles a route. Returns its endpoint, and what compiles it again when its dependencies are made otherwise.
 
@@ -139,6 +156,15 @@ def compile_route(route: ReadRoute, errors: ErrorMap) -> tuple[Endpoint, Callabl
     chain = Chain.of(route.layers)
 
     def compiled(signature: Signature) -> Bound:
+        if route.record.websocket is not None:
+            return bind_websocket(
+                signature,
+                route.record.websocket,
+                app.derived.websocket,
+                where=route.where,
+                container=app.container,
+                strict_unknown=options.get("strict_unknown", False),
+            )
         return bind(
             signature,
             where=route.where,
@@ -169,7 +195,7 @@ def compile_route(route: ReadRoute, errors: ErrorMap) -> tuple[Endpoint, Callabl
 
 
 def compile_special(call: Callable[[Request], Response], chain: Chain, errors: ErrorMap) -> Endpoint:
-    """An endpoint of the app's own, such as 404, inside the app's layers."""
+    """An endpoint of nobody's handler, such as 404 or 405, inside the layers that hold there too."""
     endpoint = Endpoint(call, errors.render, before=chain.before, after=chain.after)
     _place(endpoint, chain)(Bound(call, False, ""))
     return endpoint

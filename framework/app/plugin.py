@@ -63,6 +63,11 @@ class Setup(Protocol):
         """Adds a health probe, sync or async; it raises when something is wrong."""
         ...
 
+    def engine(self, engine: object) -> None:
+        """Names what holds the plugin's state. One that declares itself ``per_process``, with ``per_process_hint`` (see
+        ``framework.app.processes.PerProcess``), is refused by the build where several workers serve the app."""
+        ...
+
     def on_built(self, callback: Callable[[Any], None]) -> None:
         """Calls back at the end of the build with the routes (``BuiltRoute``) of the app and those mounted in it."""
         ...

@@ -11,13 +11,18 @@ import msgspec
 from framework.app.events import EventBus
 from framework.app.plugin import Plugin
 from framework.app.routes import RouteRecord, Routes
+from framework.asgi.mounted import METHODS, REST, Mounted
+from framework.asgi.types import ASGIApp
+from framework.channels import Channels
 from framework.di import Container, Scope
 from framework.errors import SetupError
 from framework.http.handler import Middleware
 from framework.http.request import Request
 from framework.middleware.chain import Hooks, Layer, Phase, layer
 from framework.middleware.failures import ErrorMap, Renderer
+from framework.net.websocket.settings import WebSocketSettings
 from framework.routing import Converter, join
+from framework.routing.pattern import Pattern
 
 __all__ = ["AppRecord", "Derived", "all_apps", "record_once"]
 
@@ -30,7 +35,11 @@ Function = Callable[..., Any]
 
 @dataclass(slots=True)
 class Derived:
-    """What the plugins recorded in the last build; the next one begins with none of it."""
+    """What the plugins recorded in the last build; the next one begins with none of it.
+
+    ``engines``: what holds state for the app. ``patterns``: those of the routes, by handler and by name.
+    ``websocket``: the settings, which routes may override.
+    """
 
     records: list[RouteRecord] = field(default_factory=list[RouteRecord])
     layers: list[Layer] = field(default_factory=list[Layer])
@@ -41,6 +50,9 @@ class Derived:
     commands: dict[str, Function] = field(default_factory=dict[str, Function])
     checks: dict[str, Function] = field(default_factory=dict[str, Function])
     on_built: list[Function] = field(default_factory=list[Function])
+    engines: list[object] = field(default_factory=list[object])
+    patterns: Mapping[object, tuple[Pattern, ...]] = field(default_factory=dict[object, tuple[Pattern, ...]])
+    websocket: WebSocketSettings = WebSocketSettings()
 
 
 class AppRecord(Routes):
@@ -61,6 +73,7 @@ class AppRecord(Routes):
         self.max_body = max_body
         self.container = Container()
         self.events = EventBus()
+        self.channels = Channels()
         self.errors = ErrorMap()
         self.converters: dict[str, Converter] = {}
         self.app_layers: list[Layer] = []
@@ -74,6 +87,7 @@ class AppRecord(Routes):
         self._commands: dict[str, Function] = {}
         self._checks: dict[str, Function] = {}
         self.container.value(EventBus, self.events)
+        self.container.value(Channels, self.channels)
         self.container.expect(Request)
 
     def use(self, middleware: Middleware | Hooks, phase: Phase = Phase.POLICY) -> None:
@@ -152,12 +166,26 @@ class AppRecord(Routes):
             )
         self.plugins.append(plugin)
 
-    def mount(self, prefix: str, app: AppRecord) -> None:
+    def mount(self, prefix: str, app: AppRecord | ASGIApp) -> None:
         """Serves all of ``app`` below ``prefix``, with its own layers (inside this app's), dependencies, error map and
-        lifespan. It may be mounted at several places."""
+        lifespan. It may be mounted at several places.
+
+        An ASGI application of another framework (FastAPI's, Starlette's) is mounted too: inside this app's layers, with
+        its lifespan in this app's, and with ``prefix`` as its ``root_path``. See ``framework.asgi.mounted``.
+
+        Raises:
+            SetupError: it is this app, or neither an App nor an ASGI application.
+        """
         if app is self:
             raise SetupError(f"mount at {prefix}: an app cannot be mounted in itself")
-        self.mounts.append((join(prefix, ""), app))
+        if isinstance(app, AppRecord):
+            self.mounts.append((join(prefix, ""), app))
+            return
+        mounted = Mounted(app, lambda: self.derived.websocket)
+        at, handler = join(prefix, ""), mounted.handler()
+        for pattern in (f"/{REST}",) if at == "/" else (at, f"{at}/{REST}"):
+            self.route(pattern, METHODS, include_in_schema=False)(handler)
+        self.lifespan(mounted.lifespan)
 
 
 def record_once(table: dict[str, Function], what: str, name: str, function: Function) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from framework.app.answers import Answer
 from framework.app.schema import near_miss
+from framework.app.websocket_options import SocketOptions, make_listener, split_options
 from framework.errors import SetupError
 from framework.http.handler import Middleware
 from framework.middleware.chain import Hooks, Layer, Phase, layer
+from framework.net.websocket.listener import WebSocketListener
 from framework.routing import join
 
-__all__ = ["RouteGroup", "RouteOptions", "RouteRecord", "Routes"]
+__all__ = ["RouteGroup", "RouteOptions", "RouteRecord", "Routes", "SocketRouteOptions"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,9 +55,14 @@ class RouteOptions(TypedDict, total=False):
     include_in_schema: bool
 
 
+class SocketRouteOptions(RouteOptions, SocketOptions, total=False):
+    """What a route of WebSockets may say of itself."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RouteRecord:
-    """A route as it was declared. ``namespace`` holds the local names that its annotations may use."""
+    """A route as it was declared. ``namespace`` holds the local names that its annotations may use; ``websocket`` is
+    what a route of WebSockets says besides."""
 
     methods: tuple[str, ...]
     pattern: str
@@ -63,6 +70,7 @@ class RouteRecord:
     options: RouteOptions
     owner: Routes
     namespace: Mapping[str, Any]
+    websocket: SocketOptions | None = None
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -95,14 +103,22 @@ class Routes:
             raise SetupError(f"{pattern}: methods is a list of names, not one text")
         return self._decorator(tuple(methods), pattern, options)
 
-    def _decorator(self, methods: tuple[str, ...], pattern: str, options: RouteOptions) -> Callable[[F], F]:
+    def _decorator(
+        self,
+        methods: tuple[str, ...],
+        pattern: str,
+        options: RouteOptions,
+        socket: SocketOptions | None = None,
+    ) -> Callable[[F], F]:
         checked = _checked(f"{','.join(methods)} {pattern}", options)
 
         def register(handler: F) -> F:
             if not callable(handler):
                 raise SetupError(f"{','.join(methods)} {pattern}: {handler!r} cannot be called")
             full = join(self.prefix, pattern)
-            self.records.append(RouteRecord(methods, full, handler, checked, self, _locals_of_caller()))
+            self.records.append(
+                RouteRecord(methods, full, handler, checked, self, _locals_of_caller(), socket)
+            )
             return handler
 
         return register
@@ -131,6 +147,29 @@ class Routes:
     def delete(self, pattern: str, **options: Unpack[RouteOptions]) -> Callable[[F], F]:
         """Registers the decorated handler for DELETE."""
         return self._decorator(("DELETE",), pattern, options)
+
+    def websocket(
+        self,
+        pattern: str,
+        *,
+        listener: type[WebSocketListener] | WebSocketListener | None = None,
+        **options: Unpack[SocketRouteOptions],
+    ) -> Callable[[F], F]:
+        """Registers the decorated handler for WebSockets; see ``docs/websockets.md``.
+
+        A handler with a parameter of type ``WebSocket`` is async, and runs once the opening handshake is done. Any
+        other runs ahead of it, and returns a ``WebSocketListener`` (or an ``Upgrade``), or else what denies the
+        WebSocket.
+
+        Args:
+            listener: what hears of the WebSockets, in a handler's place, so that nothing is decorated: a class, made
+                anew for each with its parameters injected, or an object that serves them all.
+        """
+        route, socket = split_options(f"GET {pattern}", cast("Mapping[str, Any]", options))
+        decorate: Any = self._decorator(("GET",), pattern, cast("RouteOptions", route), socket)
+        if listener is not None:
+            decorate(make_listener(f"GET {pattern}", listener))
+        return cast("Callable[[F], F]", decorate)
 
     def group(
         self,

@@ -6,13 +6,13 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, Protocol, TextIO
 
 from framework.app.application import App
-from framework.app.runtime import Runtime
 from framework.errors import SetupError
+from framework.net import core
 from framework.net.listener import bind
 from framework.net.loop import run as run_loop
 from framework.net.server import Server
@@ -23,12 +23,28 @@ from framework.wire.leaves import TWIN
 __all__ = ["run", "serve"]
 
 
+class Servable(core.Runtime, Protocol):
+    """A built app, or what stands in the place of one."""
+
+    @property
+    def server_settings(self) -> ServerSettings: ...
+
+    def running(self) -> AbstractAsyncContextManager[Any]:
+        """Opens what the app needs, and closes it in the end."""
+        ...
+
+    def not_ready(self) -> None:
+        """The shutdown begins."""
+        ...
+
+
 async def serve(
-    runtime: Runtime, *, out: TextIO | None = None, on_serving: Callable[[Sequence[str]], None] | None = None
+    runtime: Servable, *, out: TextIO | None = None, on_serving: Callable[[Sequence[str]], None] | None = None
 ) -> None:
     """Listens as the settings say, opens what the app needs, then serves until SIGINT or SIGTERM.
 
     Args:
+        runtime: what is served.
         out: where the URLs are said; standard error when not given.
         on_serving: is told the URLs instead.
 

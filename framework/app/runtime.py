@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 from framework.app.built import BuiltRoute
 from framework.app.events import EventBus
+from framework.app.injection import Probe
 from framework.app.lifespan import LifespanStack
 from framework.app.settings import Settings
+from framework.asgi.application import Application
+from framework.asgi.types import Receive, Scope, Send
+from framework.channels import Channels
 from framework.di import AppScope, Container
 from framework.errors import HTTPError
 from framework.http.endpoint import Endpoint
@@ -24,11 +29,12 @@ __all__ = ["Hosted", "Runtime"]
 
 
 class Hosted(NamedTuple):
-    """What an app needs to live: its dependencies, its event bus, its lifespans (which are handed the app)."""
+    """What an app needs to live: its dependencies, its event bus, its channels, its lifespans (handed the app)."""
 
     app: object
     container: Container
     events: EventBus
+    channels: Channels
     lifespans: Sequence[Any]
 
 
@@ -41,7 +47,7 @@ class Runtime:
         apps: the app and those mounted in it.
         bad_path: answers targets that have no canonical path.
         routes: every route, in the order of their apps and declarations.
-        checks: the probes of all apps, by name.
+        checks: the probes of all apps.
 
     Attributes:
         core: what the connections of the server that runs it share; None while none does.
@@ -56,7 +62,7 @@ class Runtime:
         bad_path: Endpoint,
         listing: Sequence[Mapping[str, object]],
         routes: Sequence[BuiltRoute],
-        checks: Mapping[str, Callable[..., Any]] | None = None,
+        checks: Iterable[Probe] = (),
     ) -> None:
         self.settings = settings
         self.listing = tuple(listing)
@@ -65,7 +71,7 @@ class Runtime:
         self._apps = tuple(apps)
         self._bad_path = bad_path
         self._router = router
-        self.checks = dict(checks or {})
+        self.checks = {probe.name: probe for probe in checks}
         self.core: Core | None = None
         self.numbers = Numbers()
         self.ready = False
@@ -111,6 +117,7 @@ class Runtime:
                 scope = _open(hosted.container)
                 stack.push_async_exit(scope.__aexit__)
                 await stack.enter_async_context(hosted.events)
+                stack.callback(hosted.channels.close)
                 await stack.enter_async_context(LifespanStack(hosted.app, hosted.lifespans))
                 await scope.start()
             self.ready = True
@@ -127,6 +134,14 @@ class Runtime:
     def not_ready(self) -> None:
         """Tells health checks that this process is about to go."""
         self.ready = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers as an ASGI 3 application; see ``framework.asgi.application``."""
+        await self._application(scope, receive, send)
+
+    @cached_property
+    def _application(self) -> Application:
+        return Application(lambda: self)
 
 
 def _open(container: Container) -> AppScope:

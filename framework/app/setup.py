@@ -62,6 +62,10 @@ class PluginSetup:
         """A probe of the plugin's health, sync or async; it raises when something is wrong."""
         record_once(self._derived.checks, "check", f"{self.name}.{name}", probe)
 
+    def engine(self, engine: object) -> None:
+        """Names what holds the plugin's state. One that is ``PerProcess`` is refused where several workers serve."""
+        self._derived.engines.append(engine)
+
     def on_built(self, callback: Callable[[Sequence[BuiltRoute]], None]) -> None:
         """Called at the end of the build with every route of the app and of what is mounted in it."""
         self._derived.on_built.append(callback)

@@ -50,6 +50,7 @@ def serve_many(
     rules: Rules | None = None,
     on_serving: Callable[[Sequence[str]], None] | None = None,
     log: logging.Logger | None = None,
+    entry: str = _ENTRY,
 ) -> int:
     """Serves until told to stop; returns the exit code. For the main thread: it handles the signals.
 
@@ -67,6 +68,7 @@ def serve_many(
         rules: the limits of the workers, in place of those that follow from ``settings``.
         on_serving: told the URLs once workers serve.
         log: what happens to the workers; standard error when nothing else is set up.
+        entry: ``module:function`` that makes what a worker serves, called as ``load_app`` is.
 
     Raises:
         SetupError: an address that cannot be had, a broken certificate, sockets that are none. It names the keys,
@@ -83,6 +85,7 @@ def serve_many(
             rules=rules,
             on_serving=on_serving,
             log=log or logging.getLogger("framework.supervisor"),
+            entry=entry,
         )
     except SetupError as error:
         if isinstance(settings, ServerSettings):
@@ -113,6 +116,7 @@ def _serve_many(
     rules: Rules | None,
     on_serving: Callable[[Sequence[str]], None] | None,
     log: logging.Logger,
+    entry: str,
 ) -> int:
     if sys.platform == "win32":
         raise SetupError("server.workers: several workers need a POSIX system")
@@ -121,7 +125,7 @@ def _serve_many(
     with ExitStack() as stack:
         _let_hear(log, stack)
         secure = TLS.of(settings) is not None
-        job = _job(_name_of(target), build, settings, count, developing=bool(reload))
+        job = _job(_name_of(target), build, settings, count, entry, developing=bool(reload))
         watcher = Watcher(reload) if reload else None
         notifier = Notifier.from_environment()
         predecessor = Predecessor.from_environment()
@@ -203,14 +207,20 @@ def load_app(
 
 
 def _job(
-    target: str, build: Mapping[str, Any], settings: ServerSettings, count: int, *, developing: bool
+    target: str,
+    build: Mapping[str, Any],
+    settings: ServerSettings,
+    count: int,
+    entry: str,
+    *,
+    developing: bool,
 ) -> Job:
-    """What each worker does: ``load_app`` with plain data. The number of workers is told as the setting it is."""
+    """What each worker does: ``entry`` (``load_app``) with plain data. The number of workers is told as the setting it is."""
     overrides: dict[str, object] = {**(build["overrides"] or {}), "server.workers": count}
     if developing:
         overrides["server.idle_grace"] = 0.0  # or a kept connection would bring one more request to old code
     return Job(
-        entry=_ENTRY,
+        entry=entry,
         arguments={
             "target": target,
             "files": [str(file) for file in build["files"]],

@@ -14,7 +14,7 @@ from framework.cli.blocking import blocking_calls
 from framework.cli.failure import PROBLEMS, Failure, user_traceback
 from framework.cli.options import AppCommand, Target, app_options, target_of
 from framework.cli.paper import say, styled
-from framework.cli.probes import Probe, run_probes
+from framework.cli.probes import run_probes
 from framework.cli.routes import name_of
 from framework.cli.version import facts
 from framework.errors import ConfigError, DeadlineExceeded, SetupError
@@ -132,12 +132,7 @@ def _blocking(app: AppRecord) -> Finding:
 
 
 def _plugins(target: Target, runtime: Runtime, timeout: float) -> Iterator[Finding]:
-    apps = {id(each): (prefix, each) for prefix, each in reversed(list(all_apps(target.app)))}
-    probes = [
-        Probe(f"{prefix}:{name}" if prefix else name, function, each.container)
-        for prefix, each in apps.values()
-        for name, function in each.checks.items()
-    ]
+    probes = list(runtime.checks.values())
     if not probes:
         yield Finding("checks", "the app and its plugins have none")
         return

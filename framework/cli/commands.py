@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import click
 import msgspec
 
+from framework.app.injection import injected_parameters, injecting
 from framework.app.runtime import Runtime
 from framework.app.schema import shape_of
 from framework.app.secret import Secret
 from framework.cli.failure import PROBLEMS, Failure, user_traceback
 from framework.cli.fields import default_words, description_of, limits_of, parts_of
 from framework.cli.flags import text_type
-from framework.cli.injection import injected_parameters, injecting
 from framework.cli.paper import say
 from framework.di import Container
 from framework.errors import SetupError

@@ -10,7 +10,18 @@ from types import TracebackType
 
 import click
 
-__all__ = ["INTERRUPTED", "PROBLEMS", "WRONG_USE", "Failure", "place_of", "user_traceback"]
+from framework.cli.paper import styled, warn
+
+__all__ = [
+    "INTERRUPTED",
+    "PROBLEMS",
+    "WRONG_USE",
+    "Failure",
+    "place_of",
+    "tell",
+    "tell_problem",
+    "user_traceback",
+]
 
 PROBLEMS = 1
 """The command did its work and found problems, or what it served failed."""
@@ -30,13 +41,35 @@ class Failure(click.ClickException):
         problems: one line each, without a mark of its own.
         code: the exit code.
         detail: shown before the lines, as it is: a traceback.
+        mendable: the app's source is what is wrong; after a change of it the same command may do.
     """
 
-    def __init__(self, problems: str | Sequence[str], *, code: int = WRONG_USE, detail: str = "") -> None:
+    def __init__(
+        self,
+        problems: str | Sequence[str],
+        *,
+        code: int = WRONG_USE,
+        detail: str = "",
+        mendable: bool = False,
+    ) -> None:
         self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
         self.code = code
         self.detail = detail
+        self.mendable = mendable
         super().__init__("\n".join(self.problems))
+
+
+def tell(failure: Failure) -> None:
+    """Says what went wrong: the traceback, if there is one, and a line for each problem."""
+    if failure.detail:
+        warn(failure.detail)
+    for problem in failure.problems:
+        tell_problem(problem)
+
+
+def tell_problem(problem: str) -> None:
+    """Says one problem on one line."""
+    warn(f"{styled('error:', fg='red', bold=True)} {' '.join(problem.split())}")
 
 
 def user_traceback(error: BaseException) -> str:

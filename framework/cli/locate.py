@@ -14,18 +14,28 @@ from typing import Any, NamedTuple
 
 from framework.app.application import App
 from framework.app.schema import near_miss
+from framework.asgi.loading import as_application, describe, looks_like_asgi
+from framework.asgi.types import ASGIApp
 from framework.cli.failure import Failure, place_of, user_traceback
 from framework.errors import SetupError
 
-__all__ = ["Located", "locate"]
+__all__ = ["Located", "LocatedASGI", "locate", "locate_asgi"]
 
 FACTORY = "create_app"
+USUAL = ("app", "application", "asgi", "api")
 
 
 class Located(NamedTuple):
     """An app and the full spelling of where it was found, ``module:name``."""
 
     app: App
+    name: str
+
+
+class LocatedASGI(NamedTuple):
+    """An ASGI application of another framework, and the full spelling of where it was found."""
+
+    app: ASGIApp
     name: str
 
 
@@ -39,14 +49,48 @@ def locate(text: str, folder: Path) -> Located:
     Raises:
         Failure: nothing of the sort is there, or the user's code raised; says what was looked for, and where.
     """
+    module, attribute = _module_of(text, folder)
+    if attribute is not None:
+        return Located(_as_app(_attribute(module, attribute), text), text)
+    return _only_app(module)
+
+
+def locate_asgi(text: str, folder: Path) -> LocatedASGI:
+    """The ASGI application that ``text`` names, spelled as for ``locate``.
+
+    ``module`` alone stands for its ``app``, ``application``, ``asgi`` or ``api``, else for its ``create_app``.
+
+    Raises:
+        Failure: as ``locate``; or it is an App, which is served without ``--asgi``.
+    """
+    module, attribute = _module_of(text, folder)
+    name = text
+    if attribute is None:
+        attribute = next((each for each in (*USUAL, FACTORY) if callable(getattr(module, each, None))), None)
+        if attribute is None:
+            usual = ", ".join((*USUAL, FACTORY))
+            raise Failure(
+                f"none of {usual} is in {module.__name__}{_file_of(module)}; name one as {text}:NAME"
+            )
+        name = f"{text}:{attribute}"
+    found = _attribute(module, attribute)
+    if isinstance(found, App):
+        raise Failure(f"{name} is an App of this framework: serve it without --asgi")
+    try:
+        return LocatedASGI(as_application(found, name), name)
+    except SetupError as error:
+        raise Failure(error.problems) from error
+    except (Exception, SystemExit) as error:
+        raise _broken(f"{name}()", error) from error
+
+
+def _module_of(text: str, folder: Path) -> tuple[ModuleType, str | None]:
+    """The module that ``text`` names, and the attribute if it names one."""
     module_name, colon, attribute = text.partition(":")
     _check_spelling(text, module_name, attribute if colon else None)
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-    module = _import(module_name, folder)
-    if colon:
-        return Located(_as_app(_attribute(module, attribute), text), text)
-    return _only_app(module)
+    return _import(module_name, folder), attribute if colon else None
 
 
 def _check_spelling(text: str, module: str, attribute: str | None) -> None:
@@ -88,11 +132,12 @@ def _not_there(name: str, folder: Path) -> str:
 def _broken(doing: str, error: BaseException) -> Failure:
     if isinstance(error, SetupError):
         place = place_of(error)
-        return Failure([f"{doing}: {problem}{f' ({place})' if place else ''}" for problem in error.problems])
+        problems = [f"{doing}: {problem}{f' ({place})' if place else ''}" for problem in error.problems]
+        return Failure(problems, mendable=True)
     if isinstance(error, SystemExit):
         hint = 'keep what runs the program below `if __name__ == "__main__":`'
-        return Failure(f"{doing} ended the program; {hint}", detail=user_traceback(error))
-    return Failure(f"{doing} failed", detail=user_traceback(error))
+        return Failure(f"{doing} ended the program; {hint}", detail=user_traceback(error), mendable=True)
+    return Failure(f"{doing} failed", detail=user_traceback(error), mendable=True)
 
 
 def _attribute(module: ModuleType, path: str) -> object:
@@ -125,21 +170,28 @@ def _only_app(module: ModuleType) -> Located:
         return Located(_as_app(getattr(module, FACTORY), f"{name}:{FACTORY}"), f"{name}:{FACTORY}")
     if hasattr(module, "__path__") and find_spec(f"{name}.app") is not None:
         return _only_app(_import(f"{name}.app", Path()))
+    for usual in USUAL:
+        if _is_foreign(getattr(module, usual, None)):
+            raise Failure(_foreign(f"{name}:{usual}", getattr(module, usual)))
     raise Failure(f"no app and no {FACTORY}() in {name}{_file_of(module)}; name one as {name}:NAME")
 
 
 def _as_app(value: Any, name: str) -> App:
     if isinstance(value, App):
         return value
+    if _is_foreign(value):
+        raise Failure(_foreign(name, value))
     if not callable(value) or isinstance(value, type):
-        raise Failure(f"{name} is {_described(value)}, neither an App nor a function that returns one")
+        raise Failure(f"{name} is {describe(value)}, neither an App nor a function that returns one")
     made = _call(value, name)
     if isinstance(made, App):
         return made
+    if _is_foreign(made):
+        raise Failure(_foreign(name, made))
     if inspect.iscoroutine(made):
         made.close()
         raise Failure(f"{name} is a coroutine function; an app is made by a plain one")
-    raise Failure(f"{name}() returned {_described(made)}, not an App")
+    raise Failure(f"{name}() returned {describe(made)}, not an App")
 
 
 def _call(factory: Callable[[], object], name: str) -> object:
@@ -153,11 +205,14 @@ def _call(factory: Callable[[], object], name: str) -> object:
         raise _broken(f"{name}()", error) from error
 
 
-def _described(value: object) -> str:
-    if isinstance(value, type):
-        return f"the class {value.__qualname__}"
-    kind = type(value)
-    return "None" if value is None else f"a {kind.__module__}.{kind.__qualname__}".replace("builtins.", "")
+def _is_foreign(value: object) -> bool:
+    """Whether it is an ASGI application that is none of ours."""
+    return not isinstance(value, App) and looks_like_asgi(value)
+
+
+def _foreign(name: str, value: object) -> str:
+    what = describe(value)
+    return f"{name} is {what}, an ASGI application and no App: `framework run --asgi {name}` serves it"
 
 
 def _file_of(module: ModuleType | None) -> str:

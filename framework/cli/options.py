@@ -14,7 +14,7 @@ from framework.app.runtime import Runtime
 from framework.cli.failure import Failure, user_traceback
 from framework.cli.flags import SettingOption, read_flags
 from framework.cli.locate import locate
-from framework.errors import SetupError
+from framework.errors import ConfigError, SetupError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -51,9 +51,10 @@ class Target(NamedTuple):
         try:
             return self.app.build(files=self.files, flags=self.flags)
         except SetupError as error:
-            raise Failure(error.problems) from error
+            raise Failure(error.problems, mendable=not isinstance(error, ConfigError)) from error
         except Exception as error:
-            raise Failure(f"building {self.name} failed", detail=user_traceback(error)) from error
+            detail = user_traceback(error)
+            raise Failure(f"building {self.name} failed", detail=detail, mendable=True) from error
 
 
 class AppCommand(click.Command):

@@ -10,20 +10,11 @@ from contextlib import AsyncExitStack
 from time import perf_counter
 from typing import Any, NamedTuple
 
+from framework.app.injection import Probe
 from framework.app.runtime import Runtime
-from framework.cli.injection import injected_parameters, injecting
-from framework.di import Container
 from framework.errors import DeadlineExceeded, SetupError
 
 __all__ = ["Probe", "Verdict", "run_probes"]
-
-
-class Probe(NamedTuple):
-    """A check: a function that raises when something is wrong; its parameters are injected."""
-
-    name: str
-    function: Callable[..., Any]
-    container: Container
 
 
 class Verdict(NamedTuple):
@@ -63,10 +54,8 @@ async def _ask(probe: Probe, timeout: float) -> Verdict:
     problem = ""
     deadline = asyncio.timeout(timeout)
     try:
-        async with deadline:
-            wanted = injected_parameters(probe.function, probe.container)
-            async with injecting(wanted, probe.container, probe.name) as objects:
-                await _call(probe.function, objects)
+        async with deadline, probe.objects() as objects:
+            await _call(probe.function, objects)
     except SetupError as error:
         problem = "; ".join(error.problems)
     except Exception as error:

@@ -12,8 +12,8 @@ import click
 from click.exceptions import NoArgsIsHelpError, NoSuchCommand
 
 import framework
-from framework.cli.failure import INTERRUPTED, Failure
-from framework.cli.paper import say, styled, warn
+from framework.cli.failure import INTERRUPTED, Failure, tell, tell_problem
+from framework.cli.paper import say, warn
 
 __all__ = ["main", "program"]
 
@@ -74,29 +74,22 @@ def _through_the_door(run: Callable[[], object]) -> int:
     try:
         code = run()
     except Failure as failure:
-        if failure.detail:
-            warn(failure.detail)
-        for problem in failure.problems:
-            _error(problem)
+        tell(failure)
         return failure.code
     except NoArgsIsHelpError as error:
         warn(error.format_message())
         return error.exit_code
     except click.UsageError as error:
         hint = f" (see {error.ctx.command_path} --help)" if error.ctx is not None else ""
-        _error(f"{_lower(error.format_message())}{hint}")
+        tell_problem(f"{_lower(error.format_message())}{hint}")
         return error.exit_code
     except click.ClickException as error:
-        _error(_lower(error.format_message()))
+        tell_problem(_lower(error.format_message()))
         return error.exit_code
     except click.Abort:
         warn("interrupted")
         return INTERRUPTED
     return code if isinstance(code, int) else 0
-
-
-def _error(problem: str) -> None:
-    warn(f"{styled('error:', fg='red', bold=True)} {' '.join(problem.split())}")
 
 
 def _lower(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -39,12 +39,13 @@ def command(app: str, config: Sequence[Path], set_: Sequence[str], *, as_json: b
 def _row(route: BuiltRoute) -> Sequence[str]:
     layers = " > ".join(layer.name for layer in route.layers)
     host = "" if route.host is None else route.host.text
-    return ",".join(route.record.methods), route.pattern.text, host, name_of(route.record.handler), layers
+    methods = ",".join(route.record.methods) if route.record.websocket is None else "WEBSOCKET"
+    return methods, route.pattern.text, host, name_of(route.record.handler), layers
 
 
 def describe(route: BuiltRoute) -> dict[str, object]:
-    """A route as JSON has it: methods, pattern, host, handler, layers, name."""
-    return {
+    """A route as JSON has it: methods, pattern, host, handler, layers, name, and ``websocket`` for one of those."""
+    described: dict[str, object] = {
         "methods": list(route.record.methods),
         "pattern": route.pattern.text,
         "host": None if route.host is None else route.host.text,
@@ -52,6 +53,16 @@ def describe(route: BuiltRoute) -> dict[str, object]:
         "layers": [layer.name for layer in route.layers],
         "name": route.record.options.get("name"),
     }
+    if route.record.websocket is not None:
+        described["websocket"] = handshake(route)
+    return described
+
+
+def handshake(route: BuiltRoute) -> dict[str, object]:
+    """What a route of WebSockets says of its handshake and its limits, beside the section ``[websocket]``."""
+    options = cast("dict[str, Any]", route.record.websocket or {})
+    told = (str, int, float, tuple, type(None))
+    return {name: value for name, value in options.items() if isinstance(value, told)}
 
 
 def name_of(handler: Callable[..., Any]) -> str:

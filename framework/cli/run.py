@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from framework.app.run import serve
 from framework.app.runtime import Runtime
 from framework.cli.banner import banner
 from framework.cli.failure import PROBLEMS, Failure, user_traceback
-from framework.cli.flags import setting_options
+from framework.cli.flags import read_flags, setting_options
+from framework.cli.locate import locate_asgi
+from framework.cli.mending import anew_when_mended
 from framework.cli.options import AppCommand, Target, app_options, target_of
 from framework.cli.paper import warn
 from framework.errors import SetupError
@@ -27,6 +31,15 @@ Announce = Callable[[Sequence[str]], None]
 
 @click.command("run", cls=AppCommand)
 @app_options
+@click.option(
+    "--asgi", is_flag=True, help="APP is an ASGI application, such as one of FastAPI, Starlette or Litestar."
+)
+@click.option(
+    "--app-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True),
+    metavar="DIR",
+    help="Look for APP in this folder first.",
+)
 @click.option("--debug", is_flag=True, help="Development: errors show a page with the traceback.")
 @click.option(
     "--reload", is_flag=True, help="Development: start anew when a file in the working directory changes."
@@ -43,6 +56,8 @@ def command(
     config: Sequence[Path],
     set_: Sequence[str],
     *,
+    asgi: bool,
+    app_dir: Path | None,
     debug: bool,
     reload: bool,
     reload_dir: Sequence[Path],
@@ -60,9 +75,19 @@ def command(
     With --workers above 1, with --max-requests or --max-rss, and under a service manager (LISTEN_FDS,
     NOTIFY_SOCKET), a supervisor stands above the workers: SIGHUP replaces them without losing a request.
     """
-    target = target_of(app, config, set_, debug=debug, **settings)
-    runtime = target.build()
     watched = tuple(reload_dir) or ((Path.cwd(),) if reload else ())
+    if app_dir is not None:
+        sys.path.insert(0, str(app_dir))
+    if asgi:
+        if debug:
+            raise click.UsageError(
+                "--debug is for apps of this framework; an ASGI application has a way of its own"
+            )
+        _run_hosted(app, config, read_flags(SETTINGS, settings, set_), app_dir or Path.cwd(), watched)
+        return
+    with anew_when_mended(watched):
+        target = target_of(app, config, set_, debug=debug, **settings)
+        runtime = target.build()
 
     def announce(urls: Sequence[str]) -> None:
         for line in banner(target, runtime, urls, reload=bool(watched)):
@@ -77,7 +102,31 @@ def command(
         raise Failure(error.problems) from error
 
 
-command.params.extend(setting_options("server", ServerSettings))
+SETTINGS = setting_options("server", ServerSettings)
+command.params.extend(SETTINGS)
+
+
+def _run_hosted(
+    app: str, config: Sequence[Path], flags: dict[str, str], folder: Path, watched: Sequence[Path]
+) -> None:
+    """Serves an application that is none of ours."""
+    from framework.cli.hosted import Hosting, read_settings, serve_hosted, serve_hosted_by_many
+
+    with anew_when_mended(watched):
+        found = locate_asgi(app, folder)
+    hosting = Hosting(found.app, found.name, read_settings(config, flags), config, flags)
+
+    def announce(urls: Sequence[str]) -> None:
+        for line in hosting.banner(urls, reload=bool(watched)):
+            warn(line)
+
+    try:
+        if watched or _wants_supervisor(hosting.server, os.environ):
+            code = serve_hosted_by_many(hosting, watched, announce)
+            click.get_current_context().exit(code)
+        serve_hosted(hosting, announce)
+    except SetupError as error:
+        raise Failure(error.problems) from error
 
 
 def _wants_supervisor(settings: ServerSettings, environ: Mapping[str, str]) -> bool:
@@ -92,15 +141,30 @@ def _serve_many(
 ) -> int:
     from framework.app.workers import serve_many
 
-    return serve_many(
-        target.name,
-        runtime.settings,
-        files=target.files,
-        flags=target.flags,
-        debug=debug,
-        reload=watched,
-        on_serving=announce,
-    )
+    with _logging_of(runtime):
+        return serve_many(
+            target.name,
+            runtime.settings,
+            files=target.files,
+            flags=target.flags,
+            debug=debug,
+            reload=watched,
+            on_serving=announce,
+        )
+
+
+def _logging_of(runtime: Runtime) -> AbstractContextManager[object]:
+    """The supervisor writes as its workers do, where the app has the plugin that says how."""
+    settings = runtime.settings.sections.get("logging")
+    if settings is None:
+        return nullcontext()
+    from framework.plugins.logs.settings import LoggingSettings
+
+    if not isinstance(settings, LoggingSettings):
+        return nullcontext()
+    from framework.plugins.logs.configure import configured
+
+    return configured(settings)
 
 
 def _serve_one(target: Target, runtime: Runtime, announce: Announce) -> None:

@@ -148,6 +148,11 @@ class Container:
         app = self._app if self._app is not None and self._app.is_started else None
         return write_plan(view, needs, given, cell=self._registry.cell, outer=outer, app=app)
 
+    @property
+    def opened(self) -> AppScope | None:
+        """The app scope while it is open."""
+        return self._app
+
     def open(self) -> AppScope:
         """Opens the app scope, to be left by ``async with`` or ``close``. It can be opened again after that.
 

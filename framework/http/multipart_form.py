@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Container, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from os import PathLike
 from typing import IO, Final, NamedTuple
@@ -83,6 +83,7 @@ async def open_form(
     max_size: int | None = None,
     spool_above: int = 262_144,
     directory: str | PathLike[str] | None = None,
+    names: Container[str] | None = None,
 ) -> AsyncGenerator[MultipartForm, None]:
     """The form in ``request``, multipart/form-data or application/x-www-form-urlencoded: ``async with open_form(...)``.
 
@@ -94,6 +95,7 @@ async def open_form(
         max_size: bytes of the whole body, the route's ``max_body`` unless given.
         spool_above: bytes of a file that are held in memory; a larger one goes to the disk.
         directory: where to, the system's place for temporary files unless given.
+        names: of the files to keep; others are skipped, and cost neither memory nor disk. None keeps all.
 
     Raises:
         HTTPError: as ``read_multipart``; 507 where the disk is full.
@@ -110,6 +112,8 @@ async def open_form(
         async for part in parts:
             if part.filename is None:
                 fields.append((part.name, await part.text(limits.max_field_size)))
+                continue
+            if names is not None and part.name not in names:
                 continue
             spool = _Spool(spool_above, directory)
             stack.push_async_callback(spool.close)

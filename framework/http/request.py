@@ -21,6 +21,7 @@ __all__ = ["Address", "BodySource", "Exchange", "Request", "StateKey"]
 
 T = TypeVar("T")
 MAX_FORM_FIELDS: Final = 1000
+_MAX_BODY: Final = "max_body"
 
 
 class Address(NamedTuple):
@@ -194,6 +195,19 @@ class Request(RequestHead):
         """The value under ``key``, None where nothing was put there."""
         return None if self.made is None else self.made.get(key)
 
+    def limit_body(self, max_size: int) -> None:
+        """Lets nobody read a body of more than ``max_size`` bytes from now on, whatever they allow. Never widens.
+
+        Raises HTTPError 413 at once where the length is told or the body is there; a body in chunks is counted as it
+        is read, by ``body`` and ``stream`` alike.
+        """
+        if self.content_length > max_size or (self.received is not None and len(self.received) > max_size):
+            raise _too_large(max_size)
+        made = self.made
+        if made is None:
+            made = self.made = {}
+        made[_MAX_BODY] = min(max_size, made.get(_MAX_BODY, max_size))
+
     async def body(self, max_size: int | None = None) -> bytes:
         """The whole body, at most ``max_size`` bytes (the route's ``max_body`` unless given).
 
@@ -209,7 +223,8 @@ class Request(RequestHead):
         return body
 
     def stream(self, max_size: int | None = None) -> AsyncIterator[bytes]:
-        """The body as it arrives; reading slowly slows the client down. ``max_size`` None sets no limit.
+        """The body as it arrives; reading slowly slows the client down. ``max_size`` None sets no limit besides that of
+        ``limit_body``.
 
         Raises HTTPError 413 past ``max_size``, and PeerClosed when the client goes away meanwhile.
         """
@@ -225,6 +240,8 @@ class Request(RequestHead):
         source = self.source
         if source is None:
             raise RuntimeError("the body of this request was consumed already")
+        if self.made is not None and (narrow := self.made.get(_MAX_BODY)) is not None:
+            limit = narrow if limit is None else min(limit, narrow)
         if limit is not None and self.content_length > limit:
             raise _too_large(limit)
         self.source = None

@@ -1,6 +1,6 @@
 """Middleware: the contract, and what ships."""
 
-from framework.middleware.access_log import AccessLog, log_context
+from framework.middleware.access_log import AccessLog
 from framework.middleware.chain import Chain, Hooks, Layer, Phase, compose
 from framework.middleware.deadlines import Deadline, time_left
 from framework.middleware.failures import ErrorMap, Renderer
@@ -17,6 +17,5 @@ __all__ = [
     "Renderer",
     "RequestId",
     "compose",
-    "log_context",
     "time_left",
 ]

@@ -1,11 +1,10 @@
-"""The access log: one structured line for each request, when its response is ready; and a request's log context."""
+"""The access log: one structured line for each request, when its response is ready."""
 
 from __future__ import annotations
 
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from framework.http.handler import Handler
 from framework.http.request import Request, StateKey
 from framework.http.response import Response
 from framework.middleware.chain import Hooks
@@ -13,7 +12,7 @@ from framework.middleware.chain import Hooks
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
-__all__ = ["AccessLog", "log_context"]
+__all__ = ["AccessLog"]
 
 _STARTED: Final[StateKey[float]] = StateKey("access_log.started")
 
@@ -54,17 +53,3 @@ class AccessLog(Hooks):
             request_id=request.id,
             client=None if client is None else client.host,
         )
-
-
-def log_context(handler: Handler) -> Handler:
-    """A middleware: whatever is logged through structlog below it carries ``request_id`` and ``route``.
-
-    structlog adds them where ``structlog.contextvars.merge_contextvars`` is among its processors, as by default.
-    """
-    from structlog.contextvars import bound_contextvars
-
-    async def with_context(request: Request) -> Response:
-        with bound_contextvars(request_id=request.id, route=request.endpoint.pattern or None):
-            return await handler(request)
-
-    return with_context

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy
-
 from framework.errors import HTTPError, SetupError
-from framework.http.endpoint import Endpoint
 from framework.http.request import Request
 from framework.middleware.chain import Hooks
 
@@ -15,10 +12,9 @@ __all__ = ["BodyLimit"]
 class BodyLimit(Hooks):
     """Answers 413 to larger bodies. Hooks for phase TRAFFIC, of an app, a group or a route.
 
-    A body whose length is told is refused before a byte of it is asked for; one that comes in chunks is counted by
-    ``request.body()`` and all that reads through it (JSON, forms, bound parameters). The smallest limit holds: that of
-    the route (``max_body``), of this layer, or of one further out. ``request.stream()`` counts only what it is told to
-    (``max_size``); for handlers that read the stream, ``chunked=False`` keeps bodies of unknown length out.
+    A body whose length is told is refused before a byte of it is asked for; one that comes in chunks is counted as it
+    is read, by whatever reads it: ``request.body()``, ``request.stream()``, forms, bound parameters. The smallest
+    limit holds: that of the route (``max_body``), of the reader (``max_size``), of this layer or of one further out.
 
     Args:
         max_size: bytes.
@@ -36,20 +32,9 @@ class BodyLimit(Hooks):
 
     def before(self, request: Request) -> None:
         """Raises HTTPError 413 for a body that is too large, 411 for one of unknown length where that is refused."""
-        if request.chunked:
-            if not self._chunked:
-                raise HTTPError(411, "the length of the body must be told")
-            if request.endpoint.max_body > self._max_size:
-                request.endpoint = _narrowed(request.endpoint, self._max_size)
-        elif request.content_length > self._max_size:
-            raise HTTPError(413, f"the body is larger than {self._max_size} bytes")
+        if request.chunked and not self._chunked:
+            raise HTTPError(411, "the length of the body must be told")
+        request.limit_body(self._max_size)
 
     def __repr__(self) -> str:
         return f"<BodyLimit {self._max_size}>"
-
-
-def _narrowed(endpoint: Endpoint, max_body: int) -> Endpoint:
-    """The same endpoint for one request, with a smaller limit."""
-    narrowed = copy(endpoint)
-    narrowed.max_body = max_body
-    return narrowed

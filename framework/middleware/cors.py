@@ -37,11 +37,14 @@ _is_token_list: Final = re.compile(
 class CORS(Hooks):
     """Lets scripts of other origins read responses, errors included. Hooks for phase POLICY (or earlier).
 
-    Preflights are answered by 204 without asking any handler, also where the path has only other methods, or none;
-    OPTIONS without an Origin stays the automatic one. A refused origin gets 403 to its preflight and no CORS fields
-    on other responses, which are served all the same. CORS fields a handler or an upstream wrote are replaced, so
-    that each stands once. Vary names Origin on every response, also on those to requests without one, unless all
-    origins get the same answer. Install it on the app: preflights do not reach the layers of a group.
+    Preflights are answered by 204 without asking any handler, also where the path has only other methods; OPTIONS
+    without an Origin stays the automatic one. A refused origin gets 403 to its preflight and no CORS fields on other
+    responses, which are served all the same. CORS fields a handler or an upstream wrote are replaced, so that each
+    stands once. Vary names Origin on every response, also on those to requests without one, unless all origins get
+    the same answer.
+
+    On the app it covers all paths, also those that are none. On a group or a mounted app it covers the paths whose
+    routes are all inside it: what answers OPTIONS in a path's name has the layers that its routes have in common.
 
     Args:
         origins: exact ones ("https://shop.example"), patterns that the whole origin has to match, or "*" alone.

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from framework.errors import (
-    CodecError,
     DeadlineExceeded,
     HTTPError,
     PeerClosed,
@@ -46,9 +45,9 @@ class ErrorMap:
     """Renders errors as problem+json (RFC 9457).
 
     The renderer of the nearest class in the error's MRO answers it: the app's own where there is one, else: an
-    HTTPError as it says, a ProtocolError by its status, CodecError 400, DeadlineExceeded 504, ResourceError 503 with
-    Retry-After, and all else 500 with the request's id, the traceback in the log only. An ExceptionGroup of one error
-    (a TaskGroup's, say) is answered as that error.
+    HTTPError as it says, a ProtocolError by its status, DeadlineExceeded 504, ResourceError 503 with Retry-After, and
+    all else 500 with the request's id, the traceback in the log only: a CodecError too, for what decodes the client's
+    bytes says 400 itself. An ExceptionGroup of one error (a TaskGroup's, say) is answered as that error.
 
     Args:
         renderers: of classes that are to be answered otherwise.
@@ -100,7 +99,7 @@ class ErrorMap:
             if failure is not error and failure.__context__ is None:
                 failure.__context__ = error
             return self._unexpected(request, failure)
-        if response.status >= 500:
+        if response.status >= 500 and renderer is not _protocol_error:  # which has logged it
             what = response.status, _name(request), error, request.id
             _LOG.warning("%d for %s: %s (request %s)", *what, extra={"request": request})
         return response
@@ -167,10 +166,6 @@ def _protocol_error(request: Request, error: ProtocolError) -> Response:
     return _problem(error.status, error.reason)
 
 
-def _codec_error(request: Request, error: CodecError) -> Response:
-    return _problem(400, str(error))
-
-
 def _deadline(request: Request, error: DeadlineExceeded) -> Response:
     return _problem(504, "the request took too long", request_id=request.id)
 
@@ -189,7 +184,6 @@ def _peer_closed(request: Request, error: PeerClosed) -> Response:
 _DEFAULTS: Final[dict[type[BaseException], Renderer[Any]]] = {
     HTTPError: _http_error,
     ProtocolError: _protocol_error,
-    CodecError: _codec_error,
     DeadlineExceeded: _deadline,
     ResourceError: _resource,
     PeerClosed: _peer_closed,

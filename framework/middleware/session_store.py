@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 __all__ = ["MemorySessionStore", "SessionStore", "StoredSession"]
 
@@ -21,8 +21,9 @@ class StoredSession(NamedTuple):
 class SessionStore(Protocol):
     """Keeps sessions until they expire. Each method is atomic; keys are opaque texts.
 
-    A store that several processes share hands all of them the same sessions; one that does not must not be used by
-    more than one process.
+    A store that several processes share hands all of them the same sessions; one that does not declares itself
+    ``per_process``, with a ``per_process_hint`` (see ``framework.app.processes``); it is refused where there are
+    several.
     """
 
     async def get(self, key: str) -> StoredSession | None:
@@ -60,12 +61,18 @@ class _Entry:
 
 
 class MemorySessionStore:
-    """Keeps sessions in this process: they end with it, and no other worker sees them.
+    """Keeps sessions in this process: they end with it, and no other worker sees them. An app of several workers does
+    not start with it.
 
     Args:
         max_sessions: past it the session that was not asked for the longest goes.
         clock: seconds, for tests.
     """
+
+    per_process: Final = True
+    per_process_hint: Final = (
+        "keep sessions in signed cookies (SignedSessions), or in a store that the workers share"
+    )
 
     def __init__(self, max_sessions: int = 10_000, *, clock: Callable[[], float] = time.monotonic) -> None:
         if max_sessions < 1:

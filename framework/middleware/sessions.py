@@ -277,6 +277,11 @@ class StoredSessions(Sessions):
         self._store = store
         self._max_size = max_size
 
+    @property
+    def engines(self) -> tuple[SessionStore]:
+        """What holds its state: an app of several workers refuses a store that only one process sees."""
+        return (self._store,)
+
     async def _load(self, value: str | None) -> Slot:
         if value is None or _is_id(value) is None:
             return _StoredSlot("", None)

@@ -86,6 +86,19 @@ class RouterBuilder(Generic[T]):
         self._routes.append(route)
         return route
 
+    def check(self) -> None:
+        """Look at the routes together, without compiling them.
+
+        Raises:
+            RouteConflict: with every two routes that claim the same requests, and every route never reached.
+        """
+        conflicts = find_conflicts(self._routes, self._ranks())
+        if conflicts:
+            raise RouteConflict(conflicts)
+
+    def _ranks(self) -> dict[str, int]:
+        return {kind: rank for rank, kind in enumerate(self._converters)}
+
     def build(
         self,
         fallback: Callable[[tuple[str, ...]], T],
@@ -93,6 +106,7 @@ class RouterBuilder(Generic[T]):
         miss: T,
         *,
         head: Callable[[T], T],
+        beside: Callable[[T, Sequence[T]], T] | None = None,
     ) -> Router[T]:
         """Compile what was recorded. May be called again, after more was recorded too.
 
@@ -101,23 +115,23 @@ class RouterBuilder(Generic[T]):
             options: called once for each pattern that has no OPTIONS route; answers OPTIONS.
             miss: answers on a path without a route.
             head: called once for each pattern with GET and without HEAD; turns GET's value into HEAD's.
+            beside: called with what ``fallback`` and ``options`` made and the values of the pattern's routes, returns
+                what is put in its place.
 
         ``fallback`` and ``options`` get the allowed methods, sorted, automatic HEAD and OPTIONS included.
 
         Raises:
-            RouteConflict: with every two routes that claim the same requests, and every route never reached.
+            RouteConflict: see ``check``.
         """
-        ranks = {kind: rank for rank, kind in enumerate(self._converters)}
-        conflicts = find_conflicts(self._routes, ranks)
-        if conflicts:
-            raise RouteConflict(conflicts)
+        self.check()
+        ranks = self._ranks()
         sites: dict[str, dict[str, list[Route[T]]]] = {"": {}}
         for route in self._routes:
             site = sites.setdefault(route.host.shape if route.host else "", {})
             site.setdefault(route.pattern.shape, []).append(route)
         sections: dict[str, Section[T]] = {}
         for host, shapes in sites.items():
-            leaves = [_leaf(same, fallback, options, head) for same in shapes.values()]
+            leaves = [_leaf(same, fallback, options, head, beside or _alone) for same in shapes.values()]
             segments = [same[0].pattern.segments for same in shapes.values()]
             sections[host] = compile_tree(zip(segments, leaves, strict=True), ranks)
         return Router(self._routes, sections.pop(""), sections, miss)
@@ -128,6 +142,7 @@ def _leaf(
     fallback: Callable[[tuple[str, ...]], T],
     options: Callable[[tuple[str, ...]], T],
     head: Callable[[T], T],
+    beside: Callable[[T, Sequence[T]], T],
 ) -> Leaf[T]:
     """Gather the routes of one shape. What is made here has the names of the first route's parameters."""
     by_method: dict[str, Entry[T]] = {
@@ -138,6 +153,11 @@ def _leaf(
         by_method["HEAD"] = head(value), names
     allowed = tuple(sorted(by_method.keys() | {"OPTIONS"}))
     names = routes[0].param_names
+    values = [route.value for route in routes]
     if "OPTIONS" not in by_method:
-        by_method["OPTIONS"] = options(allowed), names
-    return Leaf(by_method, (fallback(allowed), names))
+        by_method["OPTIONS"] = beside(options(allowed), values), names
+    return Leaf(by_method, (beside(fallback(allowed), values), names))
+
+
+def _alone(value: T, _: Sequence[T]) -> T:
+    return value

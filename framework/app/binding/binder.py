@@ -15,11 +15,12 @@ import msgspec
 
 from framework.app.binding.callee import Kind
 from framework.app.binding.explain import BIND_ERRORS, Missing, check_form, check_json, explain, read_form
+from framework.app.binding.files import form_opener, take_file
 from framework.app.binding.parameters import REQUIRED, Parameter, Signature
-from framework.app.binding.results import HeldStream, response_maker
+from framework.app.binding.results import hold, response_maker
 from framework.app.binding.threads import in_thread
 from framework.codec import Decoder
-from framework.di import Container, Exits, Plan, Scope
+from framework.di import Container, Exits, LiveScope, Plan, Scope
 from framework.errors import BindingError
 from framework.http.request import Request
 from framework.http.response import Response
@@ -54,6 +55,8 @@ def bind(
     status: int = 200,
     threaded: bool = False,
     strict_unknown: bool = False,
+    respond: Callable[[Any], Response] | None = None,
+    connection: Callable[[Request], LiveScope] | None = None,
 ) -> Bound:
     """Compiles a handler for one route.
 
@@ -62,6 +65,8 @@ def bind(
         status: of the responses made from results.
         threaded: a plain function runs in a worker thread instead of on the loop.
         strict_unknown: members of a JSON body that no type names are errors.
+        respond: makes responses of results, in place of what the handler's annotations say.
+        connection: the connection scope of a request, where there is one.
 
     Raises:
         BindingError: a thread for what is no plain function, or a result that makes no response.
@@ -70,13 +75,22 @@ def bind(
     kind = signature.callee.kind
     if threaded and kind is not Kind.PLAIN:
         raise BindingError(f"{where}: threaded is for a plain function, and this is a {kind.value}")
-    plan = container.plan(signature.wanted, scope=Scope.REQUEST, given={Request: "request"}, label=where)
-    try:
-        respond = response_maker(signature.returns, status, where)
-    except BindingError as error:
-        raise BindingError(f"{where}: {error}") from error
+    if any(parameter.source == "socket" for parameter in signature.parameters):
+        raise BindingError(f"{where}: only a route of App.websocket has a WebSocket")
+    plan = container.plan(
+        signature.wanted,
+        scope=Scope.REQUEST,
+        given={Request: "request"},
+        outer=None if connection is None else "_connection(request)",
+        label=where,
+    )
+    if respond is None:
+        try:
+            respond = response_maker(signature.returns, status, where)
+        except BindingError as error:
+            raise BindingError(f"{where}: {error}") from error
     writer = _Writer(signature, plan, threaded=threaded, strict_unknown=strict_unknown)
-    writer.env["_respond"] = respond
+    writer.env.update(_respond=respond, _connection=connection)
     source = writer.write()
     call = _compile(source, writer.env, where)
     return Bound(call, writer.is_async, source, respond if writer.is_direct else None)
@@ -93,8 +107,8 @@ def _compile(source: str, env: dict[str, Any], where: str) -> Callable[[Request]
 
 @dataclass(slots=True)
 class _Writer:
-    """Writes the function. Names made from parameters begin with ``_a_`` (value), ``_c_`` (conversion) and ``_d_``
-    (default), those of the plan with ``_di``; no other name has such a beginning."""
+    """Writes the function. Names made from parameters begin with ``_a_`` (value), ``_c_`` (conversion), ``_d_``
+    (default) and ``_f_`` (file), those of the plan with ``_di``; no other name has such a beginning."""
 
     signature: Signature
     plan: Plan
@@ -106,13 +120,18 @@ class _Writer:
     @property
     def is_async(self) -> bool:
         waits = self.signature.callee.kind in (Kind.COROUTINE, Kind.UNSURE) or self.threaded
-        return waits or self.plan.is_async or self.plan.needs_exits or self.signature.body is not None
+        return waits or self.plan.is_async or self.needs_exits or self.signature.body is not None
+
+    @property
+    def needs_exits(self) -> bool:
+        """Something is to be closed after the response: a dependency, or the files of the form."""
+        return self.plan.needs_exits or self.signature.takes_files
 
     @property
     def is_direct(self) -> bool:
         """Nothing awaits between the request and the handler: then no coroutine of ours stands around its own."""
         is_coroutine = self.signature.callee.kind is Kind.COROUTINE and not self.threaded
-        return is_coroutine and not self.plan.is_async and not self.plan.needs_exits
+        return is_coroutine and not self.plan.is_async and not self.needs_exits
 
     def write(self) -> str:
         self.env.update(self.plan.env)
@@ -128,8 +147,10 @@ class _Writer:
                 ]
             return "\n".join(lines) + "\n"
         lines = [*self.plan.lines, f"_response = _respond({self._result()})"]
-        if self.plan.needs_exits:
-            self.env.update(_di_Exits=Exits, _HeldStream=HeldStream)
+        if self.needs_exits:
+            self.env.update(_di_Exits=Exits, _hold=hold)
+            if self.signature.takes_files:
+                reading, lines = [], [*reading, *lines]
             running = [
                 "_exits = _di_Exits()",
                 "try:",
@@ -138,7 +159,7 @@ class _Writer:
                 "    await _exits.close(_error)",
                 "    raise",
                 "if _response.kind:",
-                "    _response.content = _HeldStream(_response.content, _exits)",
+                "    _hold(_response, _exits)",
                 "else:",
                 "    await _exits.close()",
                 "return _response",
@@ -155,7 +176,10 @@ class _Writer:
         before: list[str] = []
         lines: list[str] = []
         parameters = self.signature.parameters
-        if self.signature.body is not None:
+        if self.signature.takes_files:
+            self.env["_open"] = form_opener(parameters)
+            before.append("_raw = await _exits.enter_async(_open(request))")
+        elif self.signature.body is not None:
             before += self._fetch(self.signature.body)
         if any(parameter.source == "query" for parameter in parameters):
             before.append("_query = request.query")
@@ -166,7 +190,7 @@ class _Writer:
         self.env.update(
             _BIND_ERRORS=BIND_ERRORS, _Missing=Missing, _explain=partial(explain, parameters, self.decoder)
         )
-        raw = "b''" if self.signature.body is None else "_raw"
+        raw = "_raw" if self.signature.body is not None or self.signature.takes_files else "b''"
         return [
             *before,
             "try:",
@@ -204,6 +228,9 @@ class _Writer:
             case "form":
                 self.env["_form"] = partial(read_form, parameter)
                 return [self._whole(parameter, "_form(_raw)")]
+            case "file":
+                self.env[f"_f_{parameter.name}"] = partial(take_file, parameter)
+                return [f"{name} = _f_{parameter.name}(_raw)"]
             case "query":
                 return self._pick(parameter, f"_query.get{'_all' if parameter.many else ''}({key})")
             case "header":
@@ -221,7 +248,8 @@ class _Writer:
         name = f"_a_{parameter.name}"
         if parameter.default is REQUIRED:
             return f"{name} = {read}"
-        return f"{name} = {read} if _raw else {self._default(parameter)}"
+        raw = "_raw.fields" if self.signature.takes_files else "_raw"
+        return f"{name} = {read} if {raw} else {self._default(parameter)}"
 
     def _pick(self, parameter: Parameter, fetched: str) -> list[str]:
         """Statements for what is one text, or several, among others."""
@@ -259,7 +287,7 @@ class _Writer:
         callee = self.signature.callee
         self.env["_handler"] = callee.handler
         if self.threaded:
-            self.env["_handler"] = partial(in_thread, callee.handler, not self.plan.needs_exits)
+            self.env["_handler"] = partial(in_thread, callee.handler, not self.needs_exits)
         if self.threaded or callee.kind is Kind.COROUTINE:
             return f"await {call}"
         if callee.kind is Kind.UNSURE:

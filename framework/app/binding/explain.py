@@ -12,10 +12,11 @@ from framework.codec import DECODE_ERRORS, Decoder
 from framework.errors import CodecError, FieldError, FrameworkError, HTTPError, ValidationError
 from framework.http.forms import parse_urlencoded
 from framework.http.media import is_json
+from framework.http.multipart_form import MultipartForm, UploadedFile
 from framework.http.request import Request
 from framework.validation import Schema, locate
 
-__all__ = ["BIND_ERRORS", "Missing", "check_form", "check_json", "explain", "read_form"]
+__all__ = ["BIND_ERRORS", "Missing", "check_form", "check_json", "chosen_files", "explain", "read_form"]
 
 
 class Missing(FrameworkError):
@@ -28,7 +29,11 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 
 def explain(
-    parameters: Sequence[Parameter], decoder: Decoder | None, request: Request, raw: bytes, error: Exception
+    parameters: Sequence[Parameter],
+    decoder: Decoder | None,
+    request: Request,
+    raw: bytes | MultipartForm,
+    error: Exception,
 ) -> HTTPError:
     """What to raise for a request that did not bind: 400 for a body that is no JSON, else 422 with all faults.
 
@@ -36,7 +41,7 @@ def explain(
     """
     faults: list[FieldError] = []
     for parameter in parameters:
-        if parameter.source == "body" and decoder is not None:
+        if parameter.source == "body" and decoder is not None and isinstance(raw, bytes):
             if not raw and parameter.default is not REQUIRED:
                 continue
             try:
@@ -51,6 +56,9 @@ def explain(
                 faults += Schema(parameter.type).value_errors(
                     _form_values(parameter, raw), source="form", strict=False
                 )
+        elif parameter.source == "file" and isinstance(raw, MultipartForm):
+            if parameter.default is REQUIRED and not chosen_files(parameter, raw):
+                faults.append(FieldError("file", pointer_of(parameter.key), "required, but missing"))
         elif parameter.source in ("path", "query", "header", "cookie"):
             faults += _value_faults(parameter, _value(parameter, request))
     if not faults:  # the walk is of another opinion than the binder: what stopped the binder has to do
@@ -77,7 +85,7 @@ def _value(parameter: Parameter, request: Request) -> Any:
 
 
 def _value_faults(parameter: Parameter, value: Any) -> list[FieldError]:
-    pointer = "/" + parameter.key.replace("~", "~0").replace("/", "~1")
+    pointer = pointer_of(parameter.key)
     if value is None:
         if parameter.default is not REQUIRED:
             return []
@@ -86,14 +94,25 @@ def _value_faults(parameter: Parameter, value: Any) -> list[FieldError]:
     return [FieldError(fault.source, pointer + fault.pointer, fault.detail) for fault in found]
 
 
-def read_form(parameter: Parameter, raw: bytes) -> Any:
+def pointer_of(name: str) -> str:
+    """The JSON Pointer (RFC 6901) of a member."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def chosen_files(parameter: Parameter, form: MultipartForm) -> list[UploadedFile]:
+    """The files of the parameter's name, without what browsers send where nobody chose one (WHATWG HTML, constructing
+    the entry list): no name and no bytes."""
+    return [file for file in form.files if file.name == parameter.key and (file.filename or file.size)]
+
+
+def read_form(parameter: Parameter, raw: bytes | MultipartForm) -> Any:
     """The body's fields as the parameter's type; raises msgspec.ValidationError."""
     return msgspec.convert(_form_values(parameter, raw), parameter.type, strict=False)
 
 
-def _form_values(parameter: Parameter, raw: bytes) -> dict[str, Any]:
+def _form_values(parameter: Parameter, raw: bytes | MultipartForm) -> dict[str, Any]:
     """One text for each field, the first of its values; all of them where the type has a list."""
-    form = parse_urlencoded(raw, MAX_FORM_FIELDS)
+    form = raw.fields if isinstance(raw, MultipartForm) else parse_urlencoded(raw, MAX_FORM_FIELDS)
     return {name: form.get_all(name) if name in parameter.lists else form[name] for name in form}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["Body", "Cookie", "Form", "Header", "Inject", "Marker", "Path", "Query"]
+__all__ = ["Body", "Cookie", "File", "Form", "Header", "Inject", "Marker", "Path", "Query"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,20 @@ class Body(Marker):
 
 
 class Form(Marker):
-    """The fields of an application/x-www-form-urlencoded body as one Struct. Takes no name."""
+    """The fields of a form as one Struct: an application/x-www-form-urlencoded body, or beside a ``File`` one of
+    multipart/form-data. Takes no name."""
 
     source = "form"
+
+
+@dataclass(frozen=True, slots=True)
+class File(Marker):
+    """A file of a multipart/form-data body, by its name in the form: an ``UploadedFile``, or a list of them for all of
+    that name. ``max_size``: bytes of each; without it only the whole body has a limit (the route's ``max_body``).
+    """
+
+    max_size: int | None = None
+    source: ClassVar[str] = "file"
 
 
 class Inject(Marker):

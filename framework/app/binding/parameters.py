@@ -13,11 +13,13 @@ from uuid import UUID
 import msgspec
 
 from framework.app.binding.callee import Callee, name_of, read_callee
-from framework.app.binding.markers import Marker
+from framework.app.binding.markers import File, Marker
 from framework.app.binding.shapes import Shape, bare, shape_of, type_name
 from framework.di.key import without_none
 from framework.errors import BindingError
+from framework.http.multipart_form import UploadedFile
 from framework.http.request import Request
+from framework.net.websocket.socket import WebSocket
 
 __all__ = ["REQUIRED", "Parameter", "Signature", "read_signature"]
 
@@ -33,14 +35,15 @@ class Parameter:
 
     Args:
         name: in the handler's signature.
-        source: "path", "query", "header", "cookie", "body", "form", "inject", "request", or "default" for what is
-            never read.
+        source: "path", "query", "header", "cookie", "body", "form", "file", "inject", "request", "socket", or
+            "default" for what is never read.
         key: its name on the wire.
         type: its annotation without our markers; constraints stay on it.
         default: REQUIRED where there is none.
         many: takes every value of the name, not only the first.
         keyword: must be passed by name.
         lists: of a form, the members that take several values.
+        max_size: bytes of a file.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Parameter:
     many: bool = False
     keyword: bool = False
     lists: frozenset[str] = frozenset()
+    max_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,11 @@ class Signature:
     def body(self) -> Parameter | None:
         """The parameter that is read from the request's body."""
         return next((one for one in self.parameters if one.source in ("body", "form")), None)
+
+    @property
+    def takes_files(self) -> bool:
+        """The body is a form that may have files."""
+        return any(one.source == "file" for one in self.parameters)
 
 
 def read_signature(
@@ -102,9 +111,10 @@ def read_signature(
     found = [reader.read(parameter, callee) for parameter in callee.parameters]
     returns = reader.attempt("its return annotation", lambda: reader.evaluate(callee.returns, callee.space))
     parameters = tuple(parameter for parameter in found if parameter is not None)
-    bodies = [parameter.name for parameter in parameters if parameter.source in ("body", "form")]
-    if len(bodies) > 1:
-        reader.problems.append(f"{' and '.join(bodies)} both want the body of the request")
+    for rivals in (("body", "form"), ("body", "file")):
+        bodies = [parameter.name for parameter in parameters if parameter.source in rivals]
+        if len(bodies) > 1 and not all(one.source == "file" for one in parameters if one.name in bodies):
+            reader.problems.append(f"{' and '.join(bodies)} both want the body of the request")
     if reader.problems:
         name = name_of(handler)
         raise BindingError([f"{where}: {name}: {problem}" for problem in reader.problems])
@@ -185,8 +195,13 @@ class _Reader:
             return self._checked(Parameter(name, "path", name, hint))
         if bare(hint) is Request:
             return Parameter(name, "request", name, hint)
+        kind = typing.get_origin(bare(hint)) or bare(hint)
+        if isinstance(kind, type) and issubclass(kind, WebSocket):
+            return Parameter(name, "socket", name, bare(hint))
         if self._is_provided(hint):
             return Parameter(name, "inject", name, hint, default)
+        if _file_type(hint) is not None:
+            return self._file(File(), name, hint, default)
         return self._unmarked(name, hint, default)
 
     def _marked(self, marker: Marker, name: str, hint: Any, default: Any) -> Parameter:
@@ -198,6 +213,8 @@ class _Reader:
         if source == "inject":
             without = default is not REQUIRED and not self._is_provided(hint)
             return Parameter(name, "default" if without else "inject", name, hint, default)
+        if isinstance(marker, File):
+            return self._file(marker, name, hint, default)
         key = marker.name or name
         if source == "path":
             if key not in self._path_types:
@@ -206,6 +223,18 @@ class _Reader:
         if source == "header":
             key = (marker.name or name.replace("_", "-")).lower()
         return self._checked(Parameter(name, source, key, hint, default))
+
+    def _file(self, marker: File, name: str, hint: Any, default: Any) -> Parameter:
+        found = _file_type(hint)
+        if found is None:
+            raise BindingError(f"a file is an UploadedFile or a list of them, not {type_name(hint)}")
+        if self._bodiless:
+            raise BindingError("this route's requests have no body, and so no files")
+        many, optional = found
+        if optional and default is REQUIRED:
+            default = None
+        key = marker.name or name
+        return Parameter(name, "file", key, hint, default, many=many, max_size=marker.max_size)
 
     def _unmarked(self, name: str, hint: Any, default: Any) -> Parameter:
         shape = _shape(hint)
@@ -259,6 +288,15 @@ class _Reader:
 
     def _is_provided(self, hint: Any) -> bool:
         return self._provides(hint) or self._provides(without_none(hint))
+
+
+def _file_type(hint: Any) -> tuple[bool, bool] | None:
+    """Whether a type is a list of files, and whether it may be None; None for what is no file."""
+    kind = bare(hint)
+    many = typing.get_origin(kind) is list
+    if many:
+        (kind,) = typing.get_args(kind)
+    return (many, without_none(hint) != hint) if bare(kind) is UploadedFile else None
 
 
 def _shape(hint: Any) -> Shape:

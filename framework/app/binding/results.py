@@ -13,8 +13,9 @@ import msgspec
 from framework.codec import encoder
 from framework.errors import BindingError, CodecError, LocalProtocolError
 from framework.http.response import Response, StreamingResponse
+from framework.http.upgrade import Upgrade
 
-__all__ = ["HeldStream", "response_maker"]
+__all__ = ["HeldStream", "hold", "response_maker"]
 
 JSON: Final = "application/json"
 BYTES: Final = "application/octet-stream"
@@ -111,6 +112,15 @@ def _stream_type(annotation: Any) -> str:
             f"{annotation} is no stream that can be sent: its pieces are neither str nor bytes"
         )
     return BYTES
+
+
+def hold(response: Response, exits: Exits) -> None:
+    """Keeps the request's dependencies open for a response that is more than its bytes, until that ends."""
+    if isinstance(response, Upgrade):
+        response.hold(exits)
+    else:
+        streamed = cast("StreamingResponse", response)
+        streamed.content = HeldStream(streamed.content, exits)
 
 
 class HeldStream:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
+from functools import partial
 from threading import Thread
 from time import monotonic
 from typing import Any, Final, Literal
 
 import msgspec
 
-__all__ = ["Checks", "Outcome", "Probe"]
+from framework.app.injection import Probe
 
-Probe = Callable[[], Any]
+__all__ = ["Checks", "Outcome"]
 
 _LOG: Final = logging.getLogger("framework.health")
 _PATIENCE: Final = 1.0
@@ -41,13 +42,13 @@ class Checks:
     late and, if it is async, cancelled; it is not started again before it has ended.
 
     Args:
-        probes: by name; they raise when something is wrong.
+        probes: they raise when something is wrong.
         timeout: seconds for each.
         max_age: seconds for which an outcome is given out again.
     """
 
-    def __init__(self, probes: Mapping[str, Probe], *, timeout: float, max_age: float) -> None:
-        self._probes = dict(probes)
+    def __init__(self, probes: Iterable[Probe], *, timeout: float, max_age: float) -> None:
+        self._probes = tuple(probes)
         self._timeout = timeout
         self._max_age = max_age
         self._outcomes: dict[str, Outcome] = {}
@@ -77,8 +78,8 @@ class Checks:
 
     async def _run_all(self) -> None:
         try:
-            found = await asyncio.gather(*(self._check(*each) for each in self._probes.items()))
-            outcomes = dict(zip(self._probes, found, strict=True))
+            found = await asyncio.gather(*(self._check(probe) for probe in self._probes))
+            outcomes = dict(zip((probe.name for probe in self._probes), found, strict=True))
             for name, outcome in outcomes.items():
                 _tell(name, self._outcomes.get(name), outcome)
             self._outcomes = outcomes
@@ -86,11 +87,11 @@ class Checks:
         finally:
             self._round = None
 
-    async def _check(self, name: str, probe: Probe) -> Outcome:
-        started = monotonic()
+    async def _check(self, probe: Probe) -> Outcome:
+        started, name = monotonic(), probe.name
         running = self._running.get(name)
         if running is None:
-            running = self._running[name] = asyncio.ensure_future(self._call(name, probe))
+            running = self._running[name] = asyncio.ensure_future(self._call(probe))
             running.add_done_callback(lambda ended: _forget(self._running, name, ended))
         await asyncio.wait({running}, timeout=self._timeout)
         seconds = round(monotonic() - started, 6)
@@ -102,18 +103,31 @@ class Checks:
             return Outcome("ok", seconds)
         return Outcome("failed", seconds, f"{type(error).__name__}: {error}")
 
-    async def _call(self, name: str, probe: Probe) -> None:
-        if _is_async(probe):
-            await probe()
-            return
+    async def _call(self, probe: Probe) -> None:
         # A thread cannot be cancelled: the one that an earlier round gave up is waited for again.
-        done = self._threads.get(name)
-        if done is None:
-            done = self._threads[name] = _in_thread(probe)
-            done.add_done_callback(lambda ended: _forget(self._threads, name, ended))
-        result = await asyncio.shield(done)
-        if inspect.isawaitable(result):
-            await result
+        given_up = self._threads.get(probe.name)
+        if given_up is not None and not inspect.isawaitable(await asyncio.shield(given_up)):
+            return
+        async with probe.objects() as objects:
+            call = partial(probe.function, **objects)
+            if _is_async(probe.function):
+                await call()
+                return
+            done = self._threads[probe.name] = _in_thread(call)
+            done.add_done_callback(lambda ended: _forget(self._threads, probe.name, ended))
+            try:
+                result = await asyncio.shield(done)
+            except asyncio.CancelledError:
+                done.add_done_callback(_drop)
+                raise
+            if inspect.isawaitable(result):
+                await result
+
+
+def _drop(ended: asyncio.Future[Any]) -> None:
+    """Nobody awaits what a sync probe returned after it was given up."""
+    if not ended.cancelled() and ended.exception() is None and inspect.iscoroutine(ended.result()):
+        ended.result().close()
 
 
 def _forget(table: dict[str, asyncio.Future[Any]], name: str, ended: asyncio.Future[Any]) -> None:
@@ -131,11 +145,11 @@ def _tell(name: str, before: Outcome | None, now: Outcome) -> None:
         _LOG.warning("health check %s: %s", name, now.error)
 
 
-def _is_async(probe: Probe) -> bool:
+def _is_async(probe: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(probe) or inspect.iscoroutinefunction(type(probe).__call__)
 
 
-def _in_thread(probe: Probe) -> asyncio.Future[Any]:
+def _in_thread(probe: Callable[[], Any]) -> asyncio.Future[Any]:
     """Not in a thread of a pool: in the end the process would wait for one that hangs."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
@@ -152,8 +166,9 @@ def _in_thread(probe: Probe) -> asyncio.Future[Any]:
             error = raised
         try:
             loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:
-            pass  # the loop is gone
+        except RuntimeError:  # the loop is gone
+            if inspect.iscoroutine(result):
+                result.close()
 
     Thread(target=run, name="health check", daemon=True).start()
     return done

@@ -63,7 +63,7 @@ class Health:
             return
 
         async def open_checks(runtime: Runtime) -> AsyncGenerator[Checks]:
-            checks = Checks(runtime.checks, timeout=config.check_timeout, max_age=config.max_age)
+            checks = Checks(runtime.checks.values(), timeout=config.check_timeout, max_age=config.max_age)
             try:
                 yield checks
             finally:

@@ -32,7 +32,7 @@ class ServerMetrics:
 
     def describe(self) -> Iterable[Metric]:
         """The families, for the registry to find clashes of names."""
-        return _families(0, 0, 0, 0, {})
+        return _families(0, 0, 0, 0, 0, {})
 
     def collect(self) -> Iterable[Metric]:
         """The numbers as of now. Any thread may ask."""
@@ -41,6 +41,7 @@ class ServerMetrics:
             return ()
         return _families(
             len(core.connections),
+            core.websockets,
             len(core.runners.active),
             core.runners.parked,
             len(core.background),
@@ -49,7 +50,12 @@ class ServerMetrics:
 
 
 def _families(
-    connections: int, suspended: int, parked: int, background: int, refused: Mapping[int, int]
+    connections: int,
+    websockets: int,
+    suspended: int,
+    parked: int,
+    background: int,
+    refused: Mapping[int, int],
 ) -> list[Metric]:
     refusals = CounterMetricFamily(
         "framework_refused",
@@ -60,6 +66,7 @@ def _families(
         refusals.add_metric((str(status),), count)
     return [
         GaugeMetricFamily("framework_connections", "Open client connections.", connections),
+        GaugeMetricFamily("framework_websockets", "Connections that have become WebSockets.", websockets),
         GaugeMetricFamily("framework_handlers_suspended", "Handlers that wait for something.", suspended),
         GaugeMetricFamily("framework_tasks_parked", "Tasks kept for the handlers to come.", parked),
         GaugeMetricFamily("framework_background_tasks", "Background tasks under way.", background),

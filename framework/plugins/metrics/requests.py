@@ -21,7 +21,8 @@ from prometheus_client.core import (
 
 from framework.http.request import Request, StateKey
 from framework.http.response import STREAM, Response, StreamingResponse
-from framework.middleware.chain import Hooks
+from framework.http.upgrade import SWITCHING
+from framework.middleware.hooks import Hooks
 from framework.middleware.observed import ObservedBody, answered
 from framework.net.stream import EVENT_STREAM
 
@@ -80,9 +81,11 @@ class RequestMetrics(Hooks):
         self._lowest = self._bounds[0]
         self._names = [*(str(float(bound)) for bound in self._bounds), "+Inf"]
         self._methods = METHODS
-        self._requests: dict[tuple[str, str], _Requests] = {}
+        self._routes: dict[str, dict[str, _Requests]] = {}  # by pattern and method
         # Most requests end before the next one begins; only the others pay for a value in their state.
-        self._newest: tuple[Request, _Requests, float] | None = None
+        self._newest: Request | None = None
+        self._newest_of: _Requests | None = None
+        self._newest_at = 0.0
 
     def allow(self, methods: Iterable[str]) -> None:
         """Methods that are labels of their own, because a route has them."""
@@ -92,44 +95,47 @@ class RequestMetrics(Hooks):
 
     def before(self, request: Request) -> None:
         """Starts the clock."""
-        try:
-            requests = self._requests[request.method, request.endpoint.pattern]
-        except KeyError:
+        endpoint = request.endpoint
+        methods = self._routes.get(endpoint.pattern)
+        requests = None if methods is None else methods.get(request.method)
+        if requests is None:
             requests = self._find(request)
         requests.begun += 1
-        if self._newest is not None:
-            self._newest[0][_CLOCK] = self._newest[1:]
-        self._newest = (request, requests, perf_counter())
+        if self._newest is not None and self._newest_of is not None:
+            self._newest[_CLOCK] = (self._newest_of, self._newest_at)
+        self._newest = request
+        self._newest_of = requests
+        self._newest_at = perf_counter()
 
     def after(self, request: Request, response: Response) -> None:
         """Counts the answer."""
-        newest = self._newest
-        if newest is not None and newest[0] is request:
-            requests = newest[1]
-            seconds = perf_counter() - newest[2]
+        requests = self._newest_of
+        if self._newest is request and requests is not None:
+            seconds = perf_counter() - self._newest_at
             self._newest = None
         else:
             requests, seconds = self._clocked(request)
-        if response.kind == STREAM:
+        if type(response) is not Response and response.kind == STREAM:
             self._count_stream(
                 request, requests, cast("StreamingResponse", response), perf_counter() - seconds
             )
         else:
-            self.count(request, requests, response.status, seconds).sent += len(response.body)
+            answers = self.count(request, requests, response.status, seconds)
+            answers.sent += len(response.body)
 
     def count(self, request: Request, requests: _Requests, status: int, seconds: float) -> _Answers:
         """Counts an answer whose head is ready; the bytes of its body are added to what this returns."""
-        try:
-            answers = requests.answers[status]
-        except KeyError:
+        answers = requests.answers.get(status)
+        if answers is None:
             answers = self._answers(requests, status)
-        answers.buckets[0 if seconds <= self._lowest else bisect_left(self._bounds, seconds)] += 1
+        buckets = answers.buckets
+        buckets[0 if seconds <= self._lowest else bisect_left(self._bounds, seconds)] += 1
         answers.seconds += seconds
         received = request.received
-        if received:
-            answers.received += len(received)
-        elif received is None:
+        if received is None:
             answers.received += max(request.content_length, 0)
+        elif received:
+            answers.received += len(received)
         return answers
 
     def _count_stream(
@@ -146,9 +152,10 @@ class RequestMetrics(Hooks):
         """The slow way to the counts. A made-up method takes it every time: only names that are known are kept."""
         method = request.method if request.method in self._methods else OTHER
         pattern = request.endpoint.pattern
-        requests = self._requests.get((method, pattern))
+        methods = self._routes.setdefault(pattern, {})
+        requests = methods.get(method)
         if requests is None:
-            requests = self._requests[method, pattern] = _Requests(method, pattern or UNMATCHED)
+            requests = methods[method] = _Requests(method, pattern or UNMATCHED)
         return requests
 
     def _clocked(self, request: Request) -> tuple[_Requests, float]:
@@ -161,7 +168,7 @@ class RequestMetrics(Hooks):
         return requests, 0.0
 
     def _answers(self, requests: _Requests, status: int) -> _Answers:
-        if not 200 <= status <= 599:  # the server answers 500 instead
+        if not 200 <= status <= 599 and status != SWITCHING:  # the server answers 500 instead
             status = 500
         return requests.answers.setdefault(status, _Answers(len(self._names)))
 
@@ -179,7 +186,7 @@ class RequestMetrics(Hooks):
         active = cast("GaugeMetricFamily", families["active"])
         received = cast("SummaryMetricFamily", families["received"])
         sent = cast("SummaryMetricFamily", families["sent"])
-        for requests in list(self._requests.values()):
+        for requests in [each for methods in list(self._routes.values()) for each in list(methods.values())]:
             under_way = requests.begun + requests.streams
             for status, answers in list(requests.answers.items()):
                 labels = (requests.method, requests.route, str(status))

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from framework.cli.fields import fields_of
 from framework.errors import SetupError
+from framework.net.settings import ServerSettings
 
 from .driver import Project
 
@@ -106,3 +108,38 @@ def test_a_certificate_that_is_not_there_is_said(project: Project) -> None:
     outcome = project.call("run", "shop", "--tls-certificate", "none.pem")
     assert outcome.code == 2
     assert "none.pem" in outcome.errors[0]
+
+
+def test_every_setting_is_explained_with_its_unit(project: Project) -> None:
+    outcome = project.call("run", "--help")
+    assert outcome.code == 0
+    text = " ".join(outcome.out.split())
+    assert "--port INTEGER 0 takes a free one" in text
+    fields = fields_of(ServerSettings)
+    assert [field.name for field in fields if not field.doc] == []
+    durations = [field for field in fields if field.name.endswith(("_timeout", "_interval", "_grace"))]
+    assert [field.name for field in durations if "seconds" not in field.doc] == []
+    sizes = ["max_head", "max_target", "max_body_in_flight", "max_drained_body", "max_rss"]
+    assert [field.name for field in fields if field.name in sizes and "bytes" not in field.doc] == []
+    assert [field.name for field in fields if f"--{field.name.replace('_', '-')}" not in text] == []
+
+
+def test_what_only_one_process_would_know_is_refused_under_several(
+    project: Project, supervised: Supervised
+) -> None:
+    project.write(
+        "shop.py",
+        """
+        from framework import App
+        from framework.middleware.sessions import MemorySessionStore, StoredSessions
+
+        app = App()
+        app.use(StoredSessions(MemorySessionStore()))
+        """,
+    )
+    outcome = project.call("run", "shop", "--workers", "2")
+    assert outcome.code == 2
+    (problem,) = outcome.errors
+    assert "MemorySessionStore is in the memory of one process" in problem
+    assert "signed cookies (SignedSessions)" in problem
+    assert supervised.calls == []

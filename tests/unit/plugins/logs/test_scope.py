@@ -15,7 +15,7 @@ from framework.http.request import Request
 from framework.http.response import Response, StreamingResponse
 from framework.plugins.logs import scope as module
 from framework.plugins.logs.scope import LogScope, current_fields, fields_of
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 pytestmark = pytest.mark.anyio
 

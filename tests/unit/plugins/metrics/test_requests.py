@@ -14,7 +14,7 @@ from framework.http.request import Request
 from framework.http.response import Response
 from framework.plugins.metrics import requests as module
 from framework.plugins.metrics.requests import RequestMetrics
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 
 def counted(metrics: RequestMetrics) -> dict[str, float]:

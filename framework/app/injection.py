@@ -1,19 +1,36 @@
-"""Calls a function with what the container provides, outside any request: commands and checks of plugins."""
+"""What the container provides to functions outside any request: health probes and commands."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, NamedTuple
 
 from framework.di import Container, Exits, Scope
 
-__all__ = ["injected_parameters", "injecting"]
+__all__ = ["Probe", "injected_parameters", "injecting"]
+
+
+class Probe(NamedTuple):
+    """A health check: a function, sync or async, that raises when something is wrong; its parameters are injected."""
+
+    name: str
+    function: Callable[..., Any]
+    container: Container
+
+    def objects(self) -> AbstractAsyncContextManager[dict[str, Any]]:
+        """What to call the function with; see ``injecting``."""
+        return injecting(injected_parameters(self.function, self.container), self.container, self.name)
 
 
 def injected_parameters(function: Callable[..., Any], container: Container) -> dict[str, Any]:
     """The parameters of ``function`` that the container fills, with their keys."""
+    try:
+        if not inspect.signature(function).parameters:
+            return {}
+    except ValueError:
+        return {}  # a builtin, say
     parameters = inspect.signature(function, eval_str=True).parameters
     return {name: one.annotation for name, one in parameters.items() if container.provides(one.annotation)}
 

@@ -1,0 +1,2 @@
+cdef class Hooks:
+    cdef dict __dict__
