@@ -1,0 +1,7 @@
+"""Databases behind one factory: ``connect(url)``, one small typed face, the driver's own object beside it."""
+
+from framework.plugins.database.connecting import connect
+from framework.plugins.database.face import Database, Row, SQLDatabase, SQLSession
+from framework.plugins.database.url import DatabaseURL, parse_url
+
+__all__ = ["Database", "DatabaseURL", "Row", "SQLDatabase", "SQLSession", "connect", "parse_url"]
