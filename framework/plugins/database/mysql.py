@@ -14,7 +14,7 @@ from framework.plugins.database.statements import check_count, for_mysql
 from framework.plugins.database.url import DatabaseURL
 from framework.plugins.pool import Condition, ConnectionPool, PoolSettings, Resource
 
-__all__ = ["MySQL", "MySQLResource"]
+__all__ = ["MySQL", "MySQLResource", "session_of"]
 
 STATEMENTS: Final = 128
 
@@ -144,3 +144,8 @@ class _Session:
     async def fetch_one(self, sql: str, *params: object, type: Any = None) -> Any:
         rows = await self.fetch(sql, *params, type=type)
         return rows[0] if rows else None
+
+
+def session_of(connection: Any) -> _Session:
+    """The common face of one of the driver's connections, for the modules of this package."""
+    return _Session(connection)

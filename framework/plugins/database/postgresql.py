@@ -13,7 +13,7 @@ from framework.plugins.database.statements import check_count, for_asyncpg
 from framework.plugins.database.url import DatabaseURL
 from framework.plugins.pool import Condition, ConnectionPool, PoolSettings, Resource
 
-__all__ = ["PostgreSQL", "PostgreSQLResource"]
+__all__ = ["PostgreSQL", "PostgreSQLResource", "session_of"]
 
 Password = str | Callable[[], str] | Callable[[], Awaitable[str]]
 
@@ -137,3 +137,8 @@ class _Session:
         if record is None:
             return None
         return as_rows(list(record.keys()), [tuple(record.values())], type)[0]
+
+
+def session_of(connection: Any) -> _Session:
+    """The common face of one of the driver's connections, for the modules of this package."""
+    return _Session(connection)
