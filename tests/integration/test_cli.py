@@ -190,6 +190,45 @@ def test_a_changed_file_is_served_and_named(shop: Path) -> None:
         assert served.stop() == 0
 
 
+def test_an_app_that_is_broken_from_the_first_is_waited_for(shop: Path) -> None:
+    """It ended with exit code 2, and the developer had to type the command again after every mistake."""
+    file = shop / "shop.py"
+    whole = file.read_text()
+    file.write_text(whole.replace("async def hello() -> str:", "async def hello( -> str:"))
+    with process(*FRAMEWORK, "run", "shop", "--reload", "--port", "0", folder=shop) as started:
+        served = Served(started)
+        served.wait_for("waiting for a change")
+        assert "SyntaxError" in "".join(served.lines)
+        file.write_text(whole.replace("async def hello()", "async def hello(missing: dict)"))
+        served.wait_for("changed: shop.py")
+        served.wait_for("error: GET /hello:")
+        served.wait_for("waiting for a change")
+        file.write_text(whole)
+        served.url = re.sub(r"\x1b\[\d*m", "", served.wait_for("http://127.0.0.1:")).split()[-1]
+        assert served.get("/hello") == "hello"
+        assert served.stop() == 0
+
+
+def test_a_wait_for_a_change_ends_by_ctrl_c(shop: Path) -> None:
+    (shop / "shop.py").write_text("import nothing_of_this_name\n")
+    with process(*FRAMEWORK, "run", "shop", "--reload", folder=shop) as started:
+        served = Served(started)
+        served.wait_for("waiting for a change")
+        assert served.stop(signal.SIGINT) == 130
+
+
+def test_the_supervisor_logs_as_the_app_says(shop: Path) -> None:
+    file = shop / "shop.py"
+    file.write_text(
+        "from framework.plugins.logs import Logging\n" + file.read_text() + "\napp.install(Logging())\n"
+    )
+    flags = ["--workers", "2", "--logging.format", "json"]
+    with serving(shop, "shop", *flags) as served:
+        assert served.stop() == 0
+    lines = [json.loads(line) for line in served.lines if line.startswith("{")]
+    assert {line["event"] for line in lines if line["logger"] == "framework.supervisor"} >= {"stopping"}
+
+
 def test_the_users_app_is_served_by_the_name_of_its_package(tmp_path: Path) -> None:
     with serving(tmp_path, "apps.users") as served:
         assert json.loads(served.get("/users"))["items"] == []

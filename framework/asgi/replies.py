@@ -1,0 +1,112 @@
+"""A response of ours as the messages of ASGI: the other server frames and writes it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from typing import Final
+
+from framework.asgi.answers import BODILESS
+from framework.asgi.types import Send
+from framework.errors import LocalProtocolError
+from framework.http.request import Request
+from framework.http.response import Response, StreamingResponse
+from framework.wire.leaves import encode_fields
+
+__all__ = ["send_response"]
+
+_FRAMING: Final = frozenset(
+    {"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"}
+)
+_EVENT_STREAM: Final = "text/event-stream"
+
+Failed = Callable[[BaseException], Response]
+
+
+async def send_response(send: Send, request: Request, response: Response, failed: Failed) -> None:
+    """Sends a response whose after hooks have run.
+
+    What fails up to the first piece of a stream is answered as an error; what fails later is raised, so that the server
+    cuts the connection. The content is closed in any case.
+
+    Args:
+        failed: makes the response to an error.
+    """
+    if not isinstance(response, StreamingResponse):
+        await _send_whole(send, request, response, failed)
+        return
+    try:
+        await _send_stream(send, request, response, failed)
+    finally:
+        close = getattr(response.content, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _send_whole(send: Send, request: Request, response: Response, failed: Failed) -> None:
+    try:
+        headers = _headers(response, request, len(response.body))
+    except LocalProtocolError as error:
+        response = failed(error)
+        headers = _headers(response, request, len(response.body))
+    bodiless = request.method == "HEAD" or response.status in BODILESS
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if bodiless else response.body})
+
+
+async def _send_stream(send: Send, request: Request, response: StreamingResponse, failed: Failed) -> None:
+    bodiless = request.method == "HEAD" or response.status in BODILESS
+    pieces = _encoded(response)
+    first: bytes | None = None
+    try:
+        headers = _headers(response, request, response.length)
+        if not bodiless and response.media_type != _EVENT_STREAM:
+            first = await anext(pieces, None)
+    except Exception as error:
+        await pieces.aclose()
+        await _send_whole(send, request, failed(error), failed)
+        return
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    try:
+        if not bodiless:
+            if first is not None or response.media_type == _EVENT_STREAM:
+                await send({"type": "http.response.body", "body": first or b"", "more_body": True})
+            async for piece in pieces:
+                if piece:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    finally:
+        await pieces.aclose()
+
+
+async def _encoded(response: StreamingResponse) -> AsyncGenerator[bytes, None]:
+    """The pieces as bytes. Raises LocalProtocolError where they are not as many as the length says."""
+    left = response.length
+    async for piece in response.content:
+        data = piece.encode() if isinstance(piece, str) else piece
+        if left is not None:
+            left -= len(data)
+            if left < 0:
+                raise LocalProtocolError("a streamed body is longer than the length it declared")
+        yield data
+    if left:
+        raise LocalProtocolError(f"a streamed body is {left} bytes shorter than the length it declared")
+
+
+def _headers(response: Response, request: Request, length: int | None) -> list[tuple[bytes, bytes]]:
+    """The fields, in lower case. Raises LocalProtocolError where one would break the message."""
+    pairs: list[tuple[str, str]] = []
+    told = None
+    if response.media_type is not None:
+        pairs.append(("content-type", response.media_type))
+    for name, value in response.fields.pairs if response.fields is not None else ():
+        if name not in _FRAMING:
+            pairs.append((name, value))
+        elif name == "content-length":
+            told = value
+    if response.status not in BODILESS:
+        if request.method == "HEAD" and not length and told is not None:
+            pairs.append(("content-length", told))
+        elif length is not None:
+            pairs.append(("content-length", str(length)))
+    encode_fields(pairs)  # for its checks
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
