@@ -9,11 +9,21 @@ import pytest
 
 from framework.plugins.chat.events import Entered, Role, RoomKind
 from framework.plugins.chat.store import ChatStore
+from framework.plugins.chat.store.postgresql import PostgreSQLChatStore
 from framework.plugins.chat.store.sqlite import SQLiteChatStore
+from framework.plugins.pool import PoolSettings
+from tests.support.postgres import Postgres, database, postgres
+
+__all__ = ["Postgres", "database", "postgres"]
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ChatStore]:
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("database")
+        async with PostgreSQLChatStore.open(url, pool=PoolSettings(min_size=0, max_size=8)) as opened_there:
+            yield opened_there
+        return
     async with SQLiteChatStore.open(tmp_path / "chat.sqlite3", synchronous="NORMAL") as opened:
         yield opened
 
