@@ -14,15 +14,20 @@
     │   └── RemoteProtocolError   by the peer, with the status that answers it
     ├── TransportError
     │   ├── PeerClosed        the peer went away
+    │   │   └── WebSocketClosed   by the code and reason of its close
     │   └── DeadlineExceeded  a wait ended without its event
     ├── ResourceError         a bounded thing is exhausted
+    │   ├── PoolTimeout       no connection became free in time
+    │   └── PoolExhausted     too many wait for a connection already
     ├── CodecError            a value that does not encode or decode
     └── HTTPError             an answer other than the handler's own
-        └── ValidationError   every error of a request at once
+        ├── ValidationError   every error of a request at once
+        └── LimitExceeded     a rate limit refuses the request for now
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,9 +40,12 @@ __all__ = [
     "FrameworkError",
     "GraphError",
     "HTTPError",
+    "LimitExceeded",
     "LocalProtocolError",
     "PeerClosed",
     "PluginError",
+    "PoolExhausted",
+    "PoolTimeout",
     "ProtocolError",
     "RemoteProtocolError",
     "ResourceError",
@@ -45,6 +53,7 @@ __all__ = [
     "SetupError",
     "TransportError",
     "ValidationError",
+    "WebSocketClosed",
 ]
 
 
@@ -114,6 +123,19 @@ class PeerClosed(TransportError):
     """The peer closed the connection before the exchange was complete."""
 
 
+class WebSocketClosed(PeerClosed):
+    """The WebSocket is closed, by whichever side. ``code`` is that of the close (RFC 6455 section 7.4): 1005 where the
+    peer gave none, 1006 where the connection broke without a close."""
+
+    def __init__(self, code: int, reason: str = "") -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(code, reason)
+
+    def __str__(self) -> str:
+        return f"the WebSocket is closed: {self.code}{f' {self.reason}' if self.reason else ''}"
+
+
 class DeadlineExceeded(TransportError):
     """A wait reached its deadline. ``what`` names the wait, ``seconds`` its length."""
 
@@ -136,6 +158,66 @@ class ResourceError(FrameworkError):
 
     def __str__(self) -> str:
         return self.what
+
+
+class PoolTimeout(ResourceError):
+    """A connection did not become free in time.
+
+    Attributes:
+        pool: its name.
+        seconds: how long was waited.
+        waiting: how many others wait still.
+        holder: who has held a connection for longest, None when nobody holds one.
+        failure: why the last attempt to connect failed, None when it did not.
+    """
+
+    def __init__(
+        self,
+        pool: str,
+        seconds: float,
+        *,
+        waiting: int = 0,
+        holder: str | None = None,
+        failure: BaseException | None = None,
+    ) -> None:
+        self.pool = pool
+        self.seconds = seconds
+        self.waiting = waiting
+        self.holder = holder
+        self.failure = failure
+        super().__init__(pool)
+
+    def __str__(self) -> str:
+        text = f"pool {self.pool}: no connection within {self.seconds:.3g} s; {self.waiting} others wait"
+        if self.holder is not None:
+            text += f"; held longest by {self.holder}"
+        if self.failure is not None:
+            text += f"; connecting fails: {type(self.failure).__name__}: {self.failure}"
+        return text
+
+
+class PoolExhausted(ResourceError):
+    """Nobody more may wait for a connection, or nobody could ever get one.
+
+    Attributes:
+        pool: its name.
+        waiting: how many wait already.
+        holder: who has held a connection for longest, None when nobody holds one.
+        why: what was exhausted.
+    """
+
+    def __init__(
+        self, pool: str, *, waiting: int, holder: str | None = None, why: str = "too many wait already"
+    ) -> None:
+        self.pool = pool
+        self.waiting = waiting
+        self.holder = holder
+        self.why = why
+        super().__init__(pool, 1.0)
+
+    def __str__(self) -> str:
+        text = f"pool {self.pool}: {self.why}; {self.waiting} wait"
+        return text if self.holder is None else f"{text}; held longest by {self.holder}"
 
 
 class CodecError(FrameworkError):
@@ -179,6 +261,43 @@ class HTTPError(FrameworkError):
 
     def __str__(self) -> str:
         return f"{self.status}: {self.detail}" if self.detail else str(self.status)
+
+
+class LimitExceeded(HTTPError):
+    """A rate limit refuses the request for now.
+
+    Attributes:
+        policy: the name of the limit that refuses for longest.
+        retry_after: seconds until it would be admitted; infinite where it costs more than the limit ever admits.
+        violated: the names of all limits that refuse it.
+    """
+
+    def __init__(
+        self,
+        policy: str,
+        *,
+        retry_after: float,
+        status: int = 429,
+        headers: Mapping[str, str] | None = None,
+        type: str = "about:blank",
+        violated: Sequence[str] = (),
+    ) -> None:
+        self.policy = policy
+        self.retry_after = retry_after
+        self.violated = tuple(violated) or (policy,)
+        # A wait that never ends is told as none: there is no use in coming back.
+        seconds = None if math.isinf(retry_after) else max(1, math.ceil(retry_after))
+        detail = "this costs more than the limit allows at all" if seconds is None else f"come back in {seconds} s"
+        fields = dict(headers or {})
+        if seconds is not None:
+            fields.setdefault("retry-after", str(seconds))
+        super().__init__(
+            status,
+            f"the limit {policy} is exceeded: {detail}",
+            headers=fields,
+            type=type,
+            extensions={"violated-policies": list(self.violated)},
+        )
 
 
 class FieldError:

@@ -20,16 +20,15 @@ yet gone on, so that whatever it was handed is lost unless it hands it back.
 from __future__ import annotations
 
 import asyncio
-import gc
 import random
-import sys
 import traceback
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextvars import Context
 from types import CoroutineType, FrameType
 from typing import Any, Final, Generic, NamedTuple, TypeVar, TypeVarTuple
 
 from framework.testing.clock import VirtualTimeLoop
+from framework.testing.suspension import Watched, line_of, place_of, short_path
 
 __all__ = [
     "CancellationReport",
@@ -201,7 +200,7 @@ class Trial:
 
     async def _watch(self, coroutine: Coroutine[Any, Any, T]) -> T:
         try:
-            return await _Watched(self, coroutine)
+            return await Watched(coroutine, self.suspended, self.resumed)
         finally:
             self._loop.before_turn = None
 
@@ -209,8 +208,8 @@ class Trial:
         """The coroutine is about to wait, in these frames, the innermost last."""
         if len(self.turns) == _ENDLESS:
             raise AssertionError(f"it waited {_ENDLESS} times, and there is no end to it")
-        self.places.append(_place(chain))
-        self.lines.update(map(_line, chain))
+        self.places.append(place_of(chain))
+        self.lines.update(map(line_of, chain))
         self.turns.append(0)
         self._suspended = True
         self._arrive(Point(len(self.turns) - 1, 0))
@@ -238,78 +237,6 @@ class Trial:
         for suspension, turns in enumerate(self.turns):
             for turn in range(turns + 1):
                 yield Point(suspension, turn)
-
-
-class _Watched(Generic[T]):
-    """Awaits a coroutine and tells the trial of each time that it suspends and goes on."""
-
-    def __init__(self, trial: Trial, coroutine: Coroutine[Any, Any, T]) -> None:
-        self._trial = trial
-        self._coroutine = coroutine
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        coroutine, trial = self._coroutine, self._trial
-        error: BaseException | None = None
-        while True:
-            try:
-                awaited = coroutine.send(None) if error is None else coroutine.throw(error)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            trial.suspended(_chain(coroutine))
-            try:
-                yield awaited
-                error = None
-            except GeneratorExit:
-                coroutine.close()
-                raise
-            except BaseException as thrown:  # given on, whatever it is: the coroutine is who answers it
-                error = thrown
-            trial.resumed()
-
-
-def _chain(coroutine: object) -> list[FrameType]:
-    """The frames that a suspended coroutine waits in, its own first."""
-    frames: list[FrameType] = []
-    inner: Any = coroutine
-    while inner is not None:
-        frame, inner = _frame_and_inner(inner)
-        if frame is not None:
-            frames.append(frame)
-    return frames
-
-
-def _place(chain: list[FrameType]) -> str:
-    """The innermost line at which a suspended coroutine waits, asyncio's own left aside."""
-    frames = [frame for frame in chain if not _is_asyncio(frame)] or chain
-    return f"{_line(frames[-1])} {frames[-1].f_code.co_qualname}" if frames else "?"
-
-
-def _line(frame: FrameType) -> str:
-    return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-
-def _frame_and_inner(waiting: Any) -> tuple[FrameType | None, Any]:
-    """The frame of something that is awaited, where it is written in Python, and what it awaits itself."""
-    for frame, inner in (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await")):
-        if hasattr(waiting, frame):
-            return getattr(waiting, frame), getattr(waiting, inner)
-    # The object that ``__anext__`` of a generator returns does not tell which it is of; the collector knows.
-    if not type(waiting).__name__.startswith("async_generator"):
-        return None, None
-    referred: list[object] = gc.get_referents(waiting)
-    return None, next((one for one in referred if hasattr(one, "ag_frame")), None)
-
-
-def _is_asyncio(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).partition(".")[0] in ("asyncio", "contextlib")
-
-
-def _short(path: str) -> str:
-    for folder in sorted(sys.path, key=len, reverse=True):
-        if folder and path.startswith(folder.rstrip("/\\") + "/"):
-            return path[len(folder.rstrip("/\\")) + 1 :]
-    return path
 
 
 class _Harness:
@@ -392,7 +319,7 @@ def _task_name(task: asyncio.Task[Any]) -> str:
 def _told(error: BaseException) -> str:
     """An error with the line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({_short(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+    where = f" ({short_path(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"
 
 
