@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -31,7 +32,9 @@ def flood(consume: Callable[[str], object], numbers: Iterator[int]) -> None:
 
 
 def cases() -> Iterator[Case]:
-    yield Case("rate limit", "calling a function that does nothing", "sweep(f)", {"sweep": sweep, "f": str}, 10_000)
+    yield Case(
+        "rate limit", "calling a function that does nothing", "sweep(f)", {"sweep": sweep, "f": str}, 10_000
+    )
     for algorithm in ALGORITHMS:
         limiter = RateLimiter(Policy.of("1000/minute", algorithm=algorithm), MemoryEngine())
         yield memory(f"{algorithm}, 10,000 keys", limiter.consume_now)
@@ -43,8 +46,10 @@ def cases() -> Iterator[Case]:
     flooded = RateLimiter("5/minute", MemoryEngine(max_keys=100_000))
     names = {"flood": flood, "consume": flooded.consume_now, "numbers": count()}
     yield Case("rate limit", "gcra, new keys only", "flood(consume, numbers)", names, 10_000)
-    folder = tempfile.mkdtemp(prefix="ratelimit-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-    shared = RateLimiter("1000/minute", SharedEngine(f"{folder}/limits"))
+    place = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    folder = tempfile.TemporaryDirectory(prefix="ratelimit-", dir=place)
+    atexit.register(folder.cleanup)
+    shared = RateLimiter("1000/minute", SharedEngine(f"{folder.name}/limits"))
     yield memory("gcra, shared memory", shared.consume_now)
     yield from peers()
     yield from middleware()
@@ -79,7 +84,9 @@ def peers() -> Iterator[Case]:
         pass
     else:
         throttle = Throttled(
-            using=RateLimiterType.GCRA.value, quota=per_min(1000, burst=1000), store=MemoryStore({"MAX_SIZE": 20_000})
+            using=RateLimiterType.GCRA.value,
+            quota=per_min(1000, burst=1000),
+            store=MemoryStore({"MAX_SIZE": 20_000}),
         )
         yield memory("throttled-py: gcra", throttle.limit)
 
