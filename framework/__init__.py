@@ -17,9 +17,12 @@ from framework.http.handler import Handler, Middleware
 from framework.http.headers import Headers, MutableHeaders
 from framework.http.request import Address, Request, StateKey
 from framework.http.response import Response, StreamingResponse
+from framework.http.upgrade import Upgrade
 from framework.middleware.chain import Hooks, Phase
 from framework.net.server import Server
 from framework.net.settings import ServerSettings
+from framework.net.websocket.listener import WebSocketListener
+from framework.net.websocket.socket import WebSocket
 
 __all__ = [
     "Address",
@@ -50,7 +53,10 @@ __all__ = [
     "ServerSettings",
     "StateKey",
     "StreamingResponse",
+    "Upgrade",
     "ValidationError",
+    "WebSocket",
+    "WebSocketListener",
     "run",
     "serve",
 ]

@@ -52,7 +52,7 @@ class Derived:
     on_built: list[Function] = field(default_factory=list[Function])
     engines: list[object] = field(default_factory=list[object])
     patterns: Mapping[object, tuple[Pattern, ...]] = field(default_factory=dict[object, tuple[Pattern, ...]])
-    websocket: WebSocketSettings = WebSocketSettings()
+    websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
 
 
 class AppRecord(Routes):

@@ -99,17 +99,18 @@ def make_listener(
         raise SetupError(f"{where}: {listener!r} is no WebSocketListener")
 
     def make(*args: Any, **kwargs: Any) -> WebSocketListener:
-        return cast("WebSocketListener", kind(*args, **kwargs))
+        made: WebSocketListener = kind(*args, **kwargs)
+        return made
 
     if inspect.isfunction(kind.__init__):
         functools.update_wrapper(make, kind.__init__)
         own = inspect.signature(kind.__init__)
-        made = own.replace(
+        taken = own.replace(
             parameters=list(own.parameters.values())[1:], return_annotation=inspect.Signature.empty
         )
     else:
-        made = inspect.Signature()
-    make.__dict__["__signature__"] = made
+        taken = inspect.Signature()
+    make.__dict__["__signature__"] = taken
     make.__qualname__ = kind.__qualname__
     make.__module__ = kind.__module__
     return make

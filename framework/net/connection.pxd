@@ -3,13 +3,12 @@ cimport cython
 from framework.http.endpoint cimport Endpoint
 from framework.http.response cimport Response
 from framework.net.core cimport Core
-from framework.net.handling cimport Handling
+from framework.net.finishing cimport Finishing
 from framework.net.runner cimport Runners
 from framework.wire._request cimport RequestHead
 
 
-cdef class Connection(Handling):
-    cdef public bytes _pending
+cdef class Connection(Finishing):
     cdef public bint _heading
     cdef public bint _eof
 

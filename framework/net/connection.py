@@ -7,18 +7,17 @@ Task (``runner.py``) while further bytes wait. At most one request is under way,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from framework.errors import PeerClosed, RemoteProtocolError, ResourceError
 from framework.http.request import Request
 from framework.http.response import Response, StreamingResponse
+from framework.http.upgrade import Upgrade
 from framework.net.core import MAX_TURNED_AWAY, Core, not_a_response
-from framework.net.handling import Handling, overloaded, run_whole
-from framework.net.runner import Job, Resumed, Runner
+from framework.net.finishing import Finishing
+from framework.net.handling import overloaded, run_whole
 from framework.net.step import NOT_STARTED, UNCLEAN, Suspended
-from framework.net.stream import send_stream
 from framework.net.wheel import NEVER
 from framework.wire.leaves import parse_request
 
@@ -27,18 +26,17 @@ __all__ = ["Connection"]
 MAX_HELD: Final = 65_536
 
 
-class Connection(Handling):
+class Connection(Finishing):
     """The protocol object of one accepted socket.
 
-    ``_heading``: a head has begun but is not whole, so its deadline runs; ``_pending``: bytes that wait; ``_eof``: the
-    client has closed its side and still gets answers.
+    ``_heading``: a head has begun but is not whole, so its deadline runs; ``_eof``: the client has closed its side and
+    still gets answers.
     """
 
-    __slots__ = ("_eof", "_heading", "_pending")
+    __slots__ = ("_eof", "_heading")
 
     def __init__(self, core: Core) -> None:
         super().__init__(core)
-        self._pending = b""
         self._heading = True
         self._eof = False
 
@@ -130,6 +128,10 @@ class Connection(Handling):
             response = self._begin(request)
             if response is None:
                 self._pending = data[position:]
+                if self._upgrade is not None:
+                    self._flush(output, more)
+                    self._switch(request)
+                    return
                 break
             encoded = self.encode(request, response)
             if not output:
@@ -214,6 +216,8 @@ class Connection(Handling):
             response = self._sort_out(request, response)
             if response is None:
                 return None
+            if isinstance(response, Upgrade):
+                return self._begin_upgrade(request, response)
         if endpoint.after:
             response = runners.spare.context.run(self.apply_hooks, request, response)
             if isinstance(response, StreamingResponse):
@@ -239,77 +243,6 @@ class Connection(Handling):
             self._hand_over(request, runners.take(), partial(self._stream, request, result, False))
             return None
         return result
-
-    def _hand_over(self, request: Request, runner: Runner, job: Job) -> None:
-        self._busy = True
-        self._runner = runner
-        if not self._receiving:
-            self._read_by = NEVER
-        timeout = request.endpoint.timeout
-        if timeout is not None:
-            self._handle_within(timeout)
-            if request.deadline is None or self._handle_by < request.deadline:
-                request.deadline = self._handle_by
-        runner.hand_over(job)
-
-    async def _drive(
-        self,
-        request: Request,
-        suspended: Suspended,
-        respond: Callable[[Any], Any] | None,
-        interrupt: asyncio.CancelledError | None,
-    ) -> None:
-        """Finishes a handler that suspended; runs in a parked Task."""
-        try:
-            response = await Resumed(suspended, interrupt)
-            if respond is not None:
-                response = respond(response)
-            if not isinstance(response, Response):
-                raise not_a_response(response)
-        except GeneratorExit:
-            raise
-        except (KeyboardInterrupt, SystemExit):
-            self.abort()
-            self._end()
-            raise
-        except BaseException as error:
-            response = self.failure(request, error)
-        if not isinstance(response, StreamingResponse):
-            stream = self._answer(request, response)
-            if stream is not None:
-                await self._stream(request, stream, True, None)
-        else:
-            await self._stream(request, response, False, None)
-
-    def _answer(self, request: Request, response: Response) -> StreamingResponse | None:
-        """Writes a plain response, unless the after hooks put a stream in its place."""
-        try:
-            if request.endpoint.after:
-                response = self.apply_hooks(request, response)
-                if isinstance(response, StreamingResponse):
-                    return response
-            self.write(self.encode(request, response))
-        except BaseException:
-            self.abort()
-            self._end()
-            raise
-        self._end()
-        return None
-
-    async def _stream(
-        self,
-        request: Request,
-        response: StreamingResponse,
-        hooked: bool,
-        interrupt: asyncio.CancelledError | None,
-    ) -> None:
-        try:
-            await send_stream(self, self._core, request, response, interrupt, hooked=hooked)
-        except BaseException:
-            self.abort()
-            raise
-        finally:
-            self._end()
 
     def _end(self) -> None:
         """The response is written: on to the next request, or to the end."""

@@ -20,4 +20,5 @@ cdef class Core:
     cdef public object settings
     cdef public object turned_away
     cdef public int turns
+    cdef public Py_ssize_t websockets
     cdef public object wheel

@@ -62,7 +62,7 @@ class Core:
     closed; ``refused`` counts by status what was turned away before it became a request.
 
     ``connections`` are those that are open or have a handler under way, ``turned_away`` those among them that found
-    no room and only wait for their client to notice.
+    no room and only wait for their client to notice. ``websockets`` counts those that have become WebSockets.
     """
 
     __slots__ = (
@@ -83,6 +83,7 @@ class Core:
         "settings",
         "turned_away",
         "turns",
+        "websockets",
         "wheel",
     )
 
@@ -103,6 +104,7 @@ class Core:
         self.connections: set[Shuttable] = set()
         self.turned_away: set[Shuttable] = set()
         self.refused: Counter[int] = Counter()
+        self.websockets = 0
         self.draining = False
         self.on_empty: asyncio.Future[None] | None = None
 

@@ -9,6 +9,7 @@ from framework.errors import LocalProtocolError
 from framework.http.dates import http_date
 from framework.http.response import Response, StreamingResponse
 from framework.http.status import phrase
+from framework.http.upgrade import Upgrade
 from framework.wire.leaves import encode_fields, encode_response
 
 __all__ = ["BODILESS", "ResponseEncoder", "asks_to_close"]
@@ -20,6 +21,7 @@ FRAMING: Final = frozenset(
 BODILESS: Final = frozenset({204, 205, 304})
 """Statuses whose responses have no content (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5)."""
 ANY: Final = -1
+UPGRADE_REQUIRED: Final = 426
 
 
 class ResponseEncoder:
@@ -83,6 +85,11 @@ class ResponseEncoder:
             return prefix + length + encode_fields(_checked(pairs, ANY)) + tail
         if head and not response.body and any(name == "content-length" for name, _ in pairs):
             return prefix + encode_fields(_told_length(pairs)) + tail
+        offered = [pair for pair in pairs if pair[0] == "upgrade"] if status == UPGRADE_REQUIRED else []
+        if offered:
+            # What has to be upgraded to is named (RFC 9110 section 15.5.22).
+            pairs = [pair for pair in pairs if pair[0] != "upgrade" and pair != ("connection", "upgrade")]
+            prefix += encode_fields([*offered, ("connection", "upgrade")])
         return encode_response(prefix, _checked(pairs, len(response.body)), response.body, tail, not head)
 
     def opening(self, response: StreamingResponse, *, chunked: bool, tail: bytes) -> bytes:
@@ -100,6 +107,15 @@ class ResponseEncoder:
         elif chunked:
             pairs.append(("transfer-encoding", "chunked"))
         return self.prefix(status, response.media_type) + encode_fields(pairs) + tail
+
+    def switching(self, upgrade: Upgrade) -> bytes:
+        """The whole 101 response. Raises LocalProtocolError where a field would break the message."""
+        pairs = [
+            ("upgrade", upgrade.protocol),
+            ("connection", "upgrade"),
+            *_checked(_pairs(upgrade), ANY),
+        ]
+        return b"HTTP/1.1 101 Switching Protocols\r\n" + encode_fields(pairs) + b"\r\n"
 
 
 def _pairs(response: Response) -> list[tuple[str, str]]:

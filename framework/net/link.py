@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final, cast
 
-from framework.http.request import Address
+from framework.http.request import Address, Origin, Request
 from framework.net.core import Core
 from framework.net.wheel import NEVER
 
-__all__ = ["Link", "as_protocol"]
+__all__ = ["MAX_QUIET", "Link", "as_protocol"]
 
 MAX_LINGERED: Final = 1_048_576
 MAX_QUIET: Final = 60.0
@@ -68,6 +68,10 @@ class Link:
         self.transport = None
         self._closing = True
         self._release_writers()
+
+    def _let_go(self) -> None:
+        """The transport is another protocol's."""
+        self.transport = None
 
     def _leave(self) -> None:
         """Nothing is left of the connection."""
@@ -211,6 +215,26 @@ class Link:
         self._lingered += len(data)
         if self._lingered > MAX_LINGERED:
             self.close()
+
+    # -- what a request may ask -------------------------------------------------------------------------------------
+
+    def resolve(self, request: Request) -> Origin:
+        """Who asks, seen through the trusted proxies."""
+        peer, proxies = self.peer, self._core.proxies
+        host = request.host or self._own_host()
+        if proxies is None:
+            return Origin(peer, self.scheme, host)
+        seen = proxies.resolve(None if peer is None else peer.host, request.headers)
+        client = peer if seen.client is None else Address(seen.client, 0)
+        return Origin(client, seen.scheme or self.scheme, seen.host or host)
+
+    def _own_host(self) -> str:
+        """What a request without a host asked for: the address it came to (RFC 9112 section 3.3)."""
+        name = self.transport.get_extra_info("sockname") if self.transport is not None else None
+        if not isinstance(name, tuple):
+            return "localhost"
+        host, port = str(name[0]), int(name[1])  # pyright: ignore[reportUnknownArgumentType]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def extra(self, name: str) -> Any:
         """What the transport tells by that name (``asyncio.BaseTransport.get_extra_info``), None when it does not."""

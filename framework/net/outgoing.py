@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from framework.errors import ResourceError
 from framework.http.problem import PROBLEM_JSON, problem
-from framework.http.request import Address, Origin, Request
+from framework.http.request import Request
 from framework.http.response import PLAIN, Response
 from framework.net.core import Core
 from framework.net.encoder import asks_to_close
@@ -34,23 +34,6 @@ class Outgoing(Incoming):
         self._busy = False
 
     # -- what a request may ask -------------------------------------------------------------------------------------
-
-    def resolve(self, request: Request) -> Origin:
-        peer, proxies = self.peer, self._core.proxies
-        host = request.host or self._own_host()
-        if proxies is None:
-            return Origin(peer, self.scheme, host)
-        seen = proxies.resolve(None if peer is None else peer.host, request.headers)
-        client = peer if seen.client is None else Address(seen.client, 0)
-        return Origin(client, seen.scheme or self.scheme, seen.host or host)
-
-    def _own_host(self) -> str:
-        """What a request without a host asked for: the address it came to (RFC 9112 section 3.3)."""
-        name = self.transport.get_extra_info("sockname") if self.transport is not None else None
-        if not isinstance(name, tuple):
-            return "localhost"
-        host, port = str(name[0]), int(name[1])  # pyright: ignore[reportUnknownArgumentType]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def after_response(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         if self._after is None:

@@ -14,6 +14,7 @@ cdef class Runners:
     cdef public object active
     cdef public object context
     cdef public bint full
+    cdef public object lent
     cdef public object loop
     cdef public object on_error
     cdef public Runner spare

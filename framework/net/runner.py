@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from framework.net.step import Stepper, Suspended
 
-__all__ = ["Job", "Resumed", "Runner", "Runners"]
+__all__ = ["Job", "Resumed", "Runner", "Runners", "cancel_awaited"]
 
 Job: TypeAlias = "Callable[[asyncio.CancelledError | None], Coroutine[Any, Any, None]]"
 """What a parked Task is given to do; it is told of a cancellation that came before its first step."""
@@ -31,7 +31,7 @@ class Resumed:
         yielded = self._yielded
         torn_down = False
         try:
-            if self._interrupt is not None and not _cancel(yielded, self._interrupt):
+            if self._interrupt is not None and not cancel_awaited(yielded, self._interrupt):
                 yielded = coro.throw(self._interrupt)
             while True:
                 try:
@@ -52,7 +52,7 @@ class Resumed:
             raise RuntimeError("the handler raised GeneratorExit") from error
 
 
-def _cancel(awaited: Any, interrupt: asyncio.CancelledError) -> bool:
+def cancel_awaited(awaited: Any, interrupt: asyncio.CancelledError) -> bool:
     """As Task.cancel() does, cancels what is awaited; False when there is nothing to cancel."""
     if getattr(awaited, "_asyncio_future_blocking", None) is None:
         return False
@@ -126,7 +126,8 @@ class Runner:
 class Runners:
     """The parked Tasks of one server.
 
-    ``spare`` is the one the next handler steps in, if it is clean; ``full`` says that ``max_active`` are at work.
+    ``spare`` is the one the next handler steps in, if it is clean; ``full`` says that ``max_active`` are at work. Those
+    that were lent out for as long as a connection lives are not counted there, but stand in ``lent``.
 
     Args:
         on_error: told of what a job raises; a job is not meant to.
@@ -139,6 +140,7 @@ class Runners:
         "active",
         "context",
         "full",
+        "lent",
         "loop",
         "on_error",
         "spare",
@@ -159,6 +161,7 @@ class Runners:
         self._max_active = max_active
         self._max_idle = max_idle
         self.active: set[Runner] = set()
+        self.lent: set[Runner] = set()
         self.full = False
         self.spare = Runner(self)
 
@@ -177,6 +180,13 @@ class Runners:
         self.full = len(self.active) >= self._max_active
         return runner
 
+    def lend(self, runner: Runner) -> None:
+        """Counts a runner no longer among the active ones: its job may last as long as a connection, and those have
+        a limit of their own."""
+        self.active.discard(runner)
+        self.full = len(self.active) >= self._max_active
+        self.lent.add(runner)
+
     def renew(self) -> Runner:
         """Replaces a spare that is not clean."""
         while not self.spare.clean:
@@ -187,6 +197,8 @@ class Runners:
     def release(self, runner: Runner) -> None:
         """Takes note that a runner's job is done."""
         self.active.discard(runner)
+        if self.lent:
+            self.lent.discard(runner)
         self.full = len(self.active) >= self._max_active
 
     def take_back(self, runner: Runner) -> bool:
@@ -203,7 +215,7 @@ class Runners:
 
     async def close(self, timeout: float) -> int:
         """Ends every Task, the active ones by cancelling them; returns how many have not ended within ``timeout``."""
-        tasks = {runner.task for runner in (self.spare, *self._idle, *self.active)}
+        tasks = {runner.task for runner in (self.spare, *self._idle, *self.active, *self.lent)}
         self._idle.clear()
         for task in tasks:
             task.cancel()

@@ -30,36 +30,48 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Timeouts of connections are kept to a quarter of a second.
 
     Attributes:
+        host: name or address to listen on; 0.0.0.0 and :: are all addresses of the machine.
+        port: 0 takes a free one, which is said at the start.
         unix_socket: a path to listen on, instead of ``host`` and ``port``.
+        backlog: connections that wait in the kernel to be accepted.
         max_connections: further ones are told 503 and closed.
         max_active_requests: handlers that wait at the same time; further requests are answered 503.
-        max_head: of a request; ``max_fields`` and ``max_target`` bound its parts.
-        max_body_in_flight: of one body, or of pipelined requests, that may wait here before reading pauses.
-        max_drained_body: what may be left of a body nobody read, for the connection to live on.
+        max_head: bytes of a request's head; ``max_fields`` and ``max_target`` bound its parts.
+        max_fields: lines of header fields.
+        max_target: bytes of the request target, which is path and query.
+        max_body_in_flight: bytes of one body, or of pipelined requests, that may wait here before reading pauses.
+        max_drained_body: bytes that may be left of a body nobody read, for the connection to live on.
         max_pipelined_per_turn: requests of one connection that are begun before others have their turn.
-        header_timeout: from the first byte of a head (of a connection, for the first) to its last.
-        body_timeout: within it a kilobyte of the body has to come, or its rest.
-        keep_alive_timeout: from a response to the next request.
-        write_timeout: within it the client has to take some of what waits for it.
-        linger_timeout: how long a refused client may go on sending.
-        not_ready_timeout: at shutdown, from the moment the app is not ready until the server stops accepting.
-        drain_timeout: then for requests under way, and background work, to end by themselves.
-        cancel_timeout: then for what was cancelled to clean up.
+        max_background_tasks: pieces of work, begun with ``Request.background``, that run at the same time.
+        header_timeout: seconds from the first byte of a head (of a connection, for the first) to its last.
+        body_timeout: seconds within which a kilobyte of the body has to come, or its rest.
+        keep_alive_timeout: seconds from a response to the next request.
+        write_timeout: seconds within which the client has to take some of what waits for it.
+        linger_timeout: seconds that a refused client may go on sending.
+        not_ready_timeout: seconds at shutdown, from the moment the app is not ready until the server stops accepting.
+        drain_timeout: seconds then for requests under way, and background work, to end by themselves.
+        cancel_timeout: seconds then for what was cancelled to clean up.
+        idle_grace: seconds at shutdown in which keep-alive connections may still bring a request (which is answered
+            with ``Connection: close``) before the idle ones are closed.
+        workers: processes that serve.
+        worker_timeout: seconds without a sign of life after which a worker is killed and replaced; 0 waits for ever.
+        worker_start_timeout: seconds that a worker may take to start; 0 waits for ever.
+        max_requests: after which a worker is replaced, give or take the part ``max_requests_jitter`` of it.
+        max_requests_jitter: the part of ``max_requests`` by which workers differ, so that they do not go all at once.
+        max_rss: bytes of resident memory at which a worker is replaced.
+        tls_certificate: for clients that name no host of ``tls_hosts``; a PEM file, with its chain. It turns TLS on.
+        tls_key: the PEM file of its private key, where that is not in the certificate's.
+        tls_hosts: certificates by host name; ``*.example.com`` stands for one label.
+        tls_client_ca: the authority of the clients' certificates, asked for as ``tls_client_auth`` says; a PEM file.
+        tls_client_auth: whether clients are asked for a certificate, and refused without one.
+        tls_min_version: the oldest version of TLS that is spoken.
+        tls_ciphers: for TLS 1.2, in OpenSSL's notation.
+        tls_handshake_timeout: seconds that a client may take for the handshake.
+        tls_shutdown_timeout: seconds that it may take to answer the end of TLS.
+        tls_check_interval: seconds between looks for changed certificate files; 0 looks only when told to reload.
         trusted_proxies: addresses, networks or "unix", whose X-Forwarded-* fields are believed.
         half_close: a client that closed its side of the connection still gets the answers to what it sent; else it
             counts as gone.
-        idle_grace: at shutdown, how long keep-alive connections may still bring a request (which is answered with
-            ``Connection: close``) before the idle ones are closed.
-        workers: processes that serve.
-        worker_timeout: without a sign of life after which a worker is killed and replaced; 0 waits for ever, as does
-            ``worker_start_timeout`` for one that starts.
-        max_requests: after which a worker is replaced, give or take the part ``max_requests_jitter`` of it.
-        max_rss: resident memory at which a worker is replaced.
-        tls_certificate: for clients that name no host of ``tls_hosts``; PEM, with its chain. It turns TLS on.
-        tls_hosts: certificates by host name; ``*.example.com`` stands for one label.
-        tls_client_ca: the authority of the clients' certificates, asked for as ``tls_client_auth`` says.
-        tls_ciphers: for TLS 1.2, in OpenSSL's notation.
-        tls_check_interval: between looks for changed certificate files; 0 looks only when told to reload.
     """
 
     host: str = "127.0.0.1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -12,8 +13,11 @@ import pytest
 import websockets
 from websockets.asyncio.client import connect
 
+from framework import Server, ServerSettings
+from framework.net.tls import TLS
 from framework.testing import TestClient
 from tests.support.browser import browsing, needs_chromium
+from tests.support.certificates import Authority
 from tests.support.chat_app import app
 
 pytestmark = pytest.mark.anyio
@@ -133,3 +137,29 @@ async def test_chromium_of_another_origin_is_denied() -> None:
         script += " w.onclose = event => r(event.code); })"
         url = client.url.replace("http://", "ws://")
         assert await visit.page.evaluate(script, f"{url}/listener") == 1006
+
+
+@STYLES
+async def test_over_tls(style: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("localhost")
+    runtime = app.build(environ={}, overrides={"server.drain_timeout": 1.0})
+    settings = ServerSettings(port=0, tls_certificate=certificate, tls_key=key, idle_grace=0.0)
+    async with runtime.running():
+        server = Server(runtime, settings, tls=TLS(settings))
+        await server.start()
+        try:
+            url = f"wss://localhost:{server.port}/{style}"
+            async with connect(url, ssl=authority.client(), host="127.0.0.1", max_size=None) as ws:
+                for message in ("text", "x" * 1_000_000, b"y" * 300_000):
+                    await ws.send(message)
+                    assert await ws.recv() == message
+            assert ws.close_code == 1000
+            async with connect(url, ssl=authority.client(), host="127.0.0.1", compression=None) as ws:
+                await ws.send("x" * ((1 << 24) + 1))
+                with pytest.raises(websockets.ConnectionClosedError) as closed:
+                    await ws.recv()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 1009
+        finally:
+            await server.shutdown()

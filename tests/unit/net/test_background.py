@@ -7,7 +7,7 @@ import pytest
 
 from framework.errors import ResourceError
 from framework.net.background import Background
-from tests.support.virtual import virtual_loop
+from framework.testing import virtual_loop
 
 NAME: ContextVar[str] = ContextVar("name", default="nobody")
 

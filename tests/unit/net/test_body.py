@@ -8,8 +8,8 @@ import pytest
 
 from framework.errors import LocalProtocolError, PeerClosed, RemoteProtocolError
 from framework.net.body import BodyStream
+from framework.testing import VirtualTimeLoop, virtual_loop
 from framework.wire.leaves import Limits
-from tests.support.virtual import VirtualLoop, virtual_loop
 
 
 class Flow:
@@ -33,7 +33,7 @@ async def all_of(body: BodyStream) -> list[bytes]:
     return pieces
 
 
-def start(loop: VirtualLoop, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+def start(loop: VirtualTimeLoop, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     task = loop.create_task(work)
     loop.settle()
     return task

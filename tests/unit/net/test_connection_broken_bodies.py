@@ -10,26 +10,8 @@ import pytest
 from framework.errors import HTTPError, PeerClosed, RemoteProtocolError
 from framework.http.request import Request
 from framework.http.response import Response
+from tests.support.bodies import chunked, echo, slowly
 from tests.support.harness import App, harness, request_bytes
-
-
-async def echo(request: Request) -> Response:
-    return Response(await request.body())
-
-
-async def ignore(request: Request) -> Response:
-    return Response("ignored")
-
-
-async def slowly(request: Request) -> Response:
-    """Lets the body wait for a second."""
-    await asyncio.sleep(1)
-    return Response(await request.body())
-
-
-def chunked(*pieces: bytes, trailer: bytes = b"") -> bytes:
-    body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
-    return request_bytes("POST", body=body + b"0\r\n" + trailer + b"\r\n", transfer_encoding="chunked")
 
 
 @pytest.mark.parametrize("reads_first", [False, True])

@@ -73,7 +73,7 @@ def test_what_ends_the_process_is_not_answered(error: type[BaseException], suspe
         with pytest.raises(error):
             server.connect().get()
         gc.collect()
-        server.loop.failures.clear()  # asyncio tells of a Task that ended so, besides
+        server.loop.unhandled.clear()  # asyncio tells of a Task that ended so, besides
 
 
 @pytest.mark.parametrize("suspends", [False, True])

@@ -128,12 +128,7 @@ def test_a_disconnect_drops_the_requests_that_waited() -> None:
 def test_a_disconnect_while_the_turn_is_waited_for() -> None:
     with harness(hello, max_pipelined_per_turn=2) as server:
         client = server.connect()
-
-        def at_once() -> None:
-            client.transport.feed(request_bytes() * 5)
-            client.transport.reset()
-
-        server.call(at_once)
+        client.send(request_bytes() * 5, then=client.transport.reset)
         assert len(server.app.requests) == 2
         assert not server.core.connections
 
@@ -169,12 +164,7 @@ def test_eof_behind_empty_lines_is_the_end() -> None:
 def test_eof_while_whole_requests_wait_for_their_turn_is_no_incomplete_head() -> None:
     with harness(hello, max_pipelined_per_turn=2) as server:
         client = server.connect()
-
-        def at_once() -> None:
-            client.transport.feed(request_bytes() * 5)
-            client.transport.feed_eof()
-
-        server.call(at_once)
+        client.send(request_bytes() * 5, then=client.transport.feed_eof)
         assert [reply.status for reply in client.replies()] == [200, 200]
         assert client.transport.lost
 
@@ -197,12 +187,7 @@ def test_half_close_lets_all_that_was_sent_be_answered() -> None:
     with harness(slow, half_close=True, max_pipelined_per_turn=2) as server:
         server.app.add("/quick", hello)
         client = server.connect()
-
-        def at_once() -> None:
-            client.transport.feed(request_bytes("GET", "/quick") * 5 + request_bytes() * 3)
-            client.transport.feed_eof()
-
-        server.call(at_once)
+        client.send(request_bytes("GET", "/quick") * 5 + request_bytes() * 3, then=client.transport.feed_eof)
         server.advance(3)
         assert [reply.body for reply in client.replies()] == [b"hello"] * 5 + [b"slow"] * 3
         assert client.transport.lost

@@ -126,12 +126,7 @@ def test_a_cancel_ahead_of_the_tasks_first_step_reaches_what_the_handler_awaits(
 
     with harness(handler) as server:
         client = server.connect()
-
-        def at_once() -> None:
-            client.transport.feed(request_bytes())
-            client.transport.reset()
-
-        server.call(at_once)
+        client.send(request_bytes(), then=client.transport.reset)
         assert waited[0].cancelled()
         assert seen == ["cancelled"]
         assert not server.core.runners.active

@@ -20,11 +20,12 @@ async def hello(request: Request) -> Response:
     return Response("hello")
 
 
+async def large(request: Request) -> Response:
+    return Response(b"x" * 500_000)
+
+
 def test_a_client_that_does_not_read_is_cut_after_write_timeout(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "framework.server")
-
-    async def large(request: Request) -> Response:
-        return Response(b"x" * 500_000)
 
     with harness(large, write_timeout=30.0) as server:
         client = server.connect()
@@ -38,9 +39,6 @@ def test_a_client_that_does_not_read_is_cut_after_write_timeout(caplog: pytest.L
 
 
 def test_a_client_that_reads_slowly_is_borne_with() -> None:
-    async def large(request: Request) -> Response:
-        return Response(b"x" * 500_000)
-
     with harness(large, write_timeout=30.0) as server:
         client = server.connect()
         client.transport.room = 0

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from framework.net.runner import Job, Resumed, Runners
+from framework.net.runner import Job, Resumed, Runner, Runners
 from framework.net.step import Suspended
-from tests.support.virtual import VirtualLoop, virtual_loop
+from framework.testing import VirtualTimeLoop, virtual_loop
 
 NUMBER: contextvars.ContextVar[int] = contextvars.ContextVar("number", default=0)
 
 
 @contextmanager
-def runners(**limits: int) -> Generator[tuple[VirtualLoop, Runners, list[BaseException]]]:
+def runners(**limits: int) -> Generator[tuple[VirtualTimeLoop, Runners, list[BaseException]]]:
     errors: list[BaseException] = []
     with virtual_loop() as loop:
         made: list[Runners] = []
@@ -26,6 +26,13 @@ def runners(**limits: int) -> Generator[tuple[VirtualLoop, Runners, list[BaseExc
             yield loop, made[0], errors
         finally:
             assert loop.run(made[0].close(1.0)) == 0
+
+
+def a_runner(loop: VirtualTimeLoop, pool: Runners, *, started: bool) -> Runner:
+    """One whose Task has had its first step, or not yet."""
+    if started:
+        loop.settle()
+    return pool.take() if started else pool.fresh()
 
 
 def job(seen: list[Any], wait: float = 0.0) -> Job:
@@ -103,9 +110,7 @@ def test_a_cancel_ahead_of_the_jobs_first_step_is_told_to_it(started: bool) -> N
     """Also when the Task itself has not had its first step."""
     seen: list[Any] = []
     with runners() as (loop, pool, _):
-        if started:
-            loop.settle()
-        runner = pool.take() if started else pool.fresh()
+        runner = a_runner(loop, pool, started=started)
         runner.hand_over(job(seen))
         runner.task.cancel("why")
         loop.settle()
@@ -119,9 +124,7 @@ def test_a_cancel_ahead_of_the_jobs_first_step_is_told_to_it(started: bool) -> N
 def test_a_cancel_that_is_taken_back_ahead_of_the_first_step_is_none(started: bool) -> None:
     seen: list[Any] = []
     with runners() as (loop, pool, _):
-        if started:
-            loop.settle()
-        runner = pool.take() if started else pool.fresh()
+        runner = a_runner(loop, pool, started=started)
         runner.task.cancel()
         runner.task.uncancel()
         runner.hand_over(job(seen))
@@ -133,9 +136,7 @@ def test_a_cancel_that_is_taken_back_ahead_of_the_first_step_is_none(started: bo
 def test_a_parked_task_survives_a_cancel_that_is_taken_back(started: bool) -> None:
     seen: list[Any] = []
     with runners() as (loop, pool, _):
-        if started:
-            loop.settle()
-        runner = pool.take() if started else pool.fresh()
+        runner = a_runner(loop, pool, started=started)
         runner.task.cancel()
         runner.task.uncancel()
         loop.settle()

@@ -10,9 +10,9 @@ import pytest
 
 from framework.net import _pure_step
 from framework.net.step import NOT_STARTED, UNCLEAN, Suspended
-from tests.support.virtual import VirtualLoop, virtual_loop
+from framework.testing import VirtualTimeLoop, virtual_loop
 
-Stage = Callable[[VirtualLoop], "Steps"]
+Stage = Callable[[VirtualTimeLoop], "Steps"]
 NAME: ContextVar[str] = ContextVar("name", default="nobody")
 
 
@@ -31,7 +31,7 @@ def stage(request: pytest.FixtureRequest) -> Stage:
 class Steps:
     """A parked Task, its Context and its Stepper."""
 
-    def __init__(self, loop: VirtualLoop, stepper: Any) -> None:
+    def __init__(self, loop: VirtualTimeLoop, stepper: Any) -> None:
         self.loop = loop
         self.context: Context = copy_context()
         self.task = loop.create_task(asyncio.sleep(1000), context=self.context)

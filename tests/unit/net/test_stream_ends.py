@@ -75,12 +75,7 @@ def test_a_client_that_leaves_before_the_first_step_ends_the_source_too() -> Non
 
     with harness(handler) as server:
         client = server.connect()
-
-        def at_once() -> None:
-            client.transport.feed(request_bytes())
-            client.transport.reset()
-
-        server.call(at_once)
+        client.send(request_bytes(), then=client.transport.reset)
         assert source.made == 0
         assert set(closed) == {"closed"}
         assert not server.core.connections
@@ -152,12 +147,7 @@ def test_a_shutdown_answers_503_until_the_head_is_sent_and_cuts_later() -> None:
 def test_a_shutdown_ahead_of_the_first_step_is_no_empty_answer() -> None:
     with harness(serving(Source(b"one"))) as server:
         client = server.connect()
-
-        def at_once() -> None:
-            client.transport.feed(request_bytes())
-            client.connection.cancel()
-
-        server.call(at_once)
+        client.send(request_bytes(), then=client.connection.cancel)
         assert client.reply().status == 503
 
 

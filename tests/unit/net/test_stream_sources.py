@@ -130,12 +130,7 @@ def test_a_hook_may_wrap_the_content_where_it_is_and_sees_its_first_piece_and_it
             assert seen == expected
             seen.clear()
         client = server.connect()
-
-        def at_once() -> None:
-            client.transport.feed(request_bytes())
-            client.transport.reset()
-
-        server.call(at_once)
+        client.send(request_bytes(), then=client.transport.reset)
         assert seen in ([], ["closed"])
 
 

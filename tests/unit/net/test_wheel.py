@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framework.net.wheel import NEVER, TimerWheel
-from tests.support.virtual import VirtualLoop, virtual_loop
+from framework.testing import VirtualTimeLoop, virtual_loop
 
 TICK = 0.25
 
@@ -15,7 +15,7 @@ TICK = 0.25
 class Entry:
     """Looks at its own deadline, as a connection does."""
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    def __init__(self, loop: VirtualTimeLoop) -> None:
         self.due = NEVER
         self.deadline = NEVER
         self.fired: list[float] = []

@@ -52,7 +52,7 @@ def test_a_network_that_is_cut_is_noticed_by_both_sides() -> None:
 
     async def run() -> None:
         async with TestClient(app, transport="network") as client:
-            with pytest.raises(WebSocketClosed) as closed:
+            with pytest.raises(WebSocketClosed) as closed:  # noqa: PT012 - what is cut is inside
                 async with client.websocket("/echo", settings=WebSocketSettings(ping_interval=5.0)) as ws:
                     client.network.cut()
                     await ws.receive()
