@@ -106,6 +106,11 @@ class ChatStore(Protocol):
         """Entries behind ``after``, the first ``limit`` of them. Not checked for rights: the hub catches up by it."""
         ...
 
+    async def positions(self, rooms: list[str]) -> dict[str, tuple[str, int]]:
+        """Epoch and last offset of each room that there is, of at most some hundreds. Not checked for rights: the hub
+        finds out by it whether its bus has lost anything."""
+        ...
+
     async def history(
         self, user: str, room: str, *, before: int | None, after: int | None, limit: int
     ) -> History:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import asyncpg
 import msgspec
@@ -47,6 +49,7 @@ class PostgreSQLChatStore:
 
     def __init__(self, database: PostgreSQL) -> None:
         self._pool = database.driver
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     @asynccontextmanager
@@ -76,6 +79,13 @@ class PostgreSQLChatStore:
                 yield connection
         except (ResourceError, OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
             raise ChatError("unavailable", "the log cannot be reached", 1.0) from error
+
+    def _turn(self, room: str) -> asyncio.Lock:
+        """Whose turn it is to write into a room, first come, first served: its row would let them in in any order."""
+        lock = self._turns.get(room)
+        if lock is None:
+            lock = self._turns[room] = asyncio.Lock()
+        return lock
 
     # -- rooms and members ------------------------------------------------------------------------------------------
 
@@ -192,8 +202,8 @@ class PostgreSQLChatStore:
     # -- the log ----------------------------------------------------------------------------------------------------
 
     async def append(self, user: str, room: str, mid: str, body: Event, *, at: int | None = None) -> Appended:
-        """Adds an entry, once."""
-        async with self._writing() as connection:
+        """Adds an entry, once. Those of one room are added in the order of the calls."""
+        async with self._turn(room), self._writing() as connection:
             return await append(connection, user, room, mid, body, _now() if at is None else at)
 
     async def enter(self, user: str, room: str) -> Appended | None:
@@ -229,6 +239,14 @@ class PostgreSQLChatStore:
         """Entries behind ``after``."""
         async with self._reading() as connection:
             return await _entries(connection, (await find_room(connection, room))[0], after, limit)
+
+    async def positions(self, rooms: list[str]) -> dict[str, tuple[str, int]]:
+        """Epoch and last offset of each room that there is."""
+        async with self._reading() as connection:
+            rows = await connection.fetch(
+                "SELECT room, epoch, last FROM chat_rooms WHERE room = ANY($1::text[])", rooms
+            )
+        return {row[0]: (row[1], row[2]) for row in rows}
 
     async def history(
         self, user: str, room: str, *, before: int | None, after: int | None, limit: int

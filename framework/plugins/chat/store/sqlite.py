@@ -228,6 +228,16 @@ class SQLiteChatStore:
 
         return await self._read(work)
 
+    async def positions(self, rooms: list[str]) -> dict[str, tuple[str, int]]:
+        """Epoch and last offset of each room that there is."""
+
+        def work(connection: sqlite3.Connection) -> dict[str, tuple[str, int]]:
+            marks = ", ".join("?" * len(rooms))
+            rows = connection.execute(f"SELECT room, epoch, last FROM rooms WHERE room IN ({marks})", rooms)
+            return {room: (epoch, last) for room, epoch, last in rows}
+
+        return await self._read(work)
+
     async def history(
         self, user: str, room: str, *, before: int | None, after: int | None, limit: int
     ) -> History:

@@ -102,6 +102,11 @@ async def test_many_at_once_lose_and_double_nothing(town: ChatStore) -> None:
     assert {entry.offset for entry in entries} == offsets
 
 
+async def test_what_is_appended_one_after_the_other_keeps_that_order(town: ChatStore) -> None:
+    appended = await asyncio.gather(*(town.append("bob", "town", f"m{n}", Posted(str(n))) for n in range(50)))
+    assert [each.entry.offset for each in appended] == list(range(FOUNDED + 1, FOUNDED + 51))
+
+
 async def test_edits_deletions_and_reactions_are_entries(town: ChatStore) -> None:
     one = await post(town, "bob", "helo")
     await town.append("bob", "town", "e", Edited(one, "hello"), at=77)
