@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: load, idle, micro and report."""
+"""``python -m benchmarks``: load, idle, micro, quiet and report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from benchmarks.load import roster, scenarios
 from benchmarks.load.idle import DEFAULT_SERVERS, IdlePlan, run_idle
 from benchmarks.load.run import Plan, progress, run_load
 from benchmarks.micro.run import GROUPS, run_micro
+from benchmarks.promises import find_all
+from benchmarks.quiet.programs import PROGRAMS, choose
+from benchmarks.quiet.programs import select as select_programs
+from benchmarks.quiet.run import run_quiet
 from benchmarks.report import report
+from benchmarks.sections import findings_rows
 
 RESULTS = Path(__file__).parent / "results"
 LOCAL = RESULTS / "local"
@@ -70,8 +75,21 @@ def parser() -> argparse.ArgumentParser:
     micro.add_argument("--out", type=Path, metavar="FILE")
     micro.set_defaults(run=command_micro)
 
+    quiet = commands.add_parser(
+        "quiet",
+        help="every other program in a short form, for a quiet window, and the aims of issues 3, 4 and 5",
+    )
+    quiet.add_argument("--minutes", type=float, metavar="N", default=10, help="what it may take, default 10")
+    names = ", ".join(program.name for program in PROGRAMS)
+    quiet.add_argument("--only", metavar="A,B", help=f"of {names}, or how these begin; default all")
+    quiet.add_argument("--folder", type=Path, default=LOCAL / "quiet", help="for a result of each, NAME.json")
+    quiet.add_argument("--plan", action="store_true", help="only say what would run, and how long it takes")
+    quiet.set_defaults(run=command_quiet)
+
     page = commands.add_parser("report", help="tables and drawings of results")
-    page.add_argument("files", type=Path, nargs="+", metavar="FILE", help="results of load, idle and micro")
+    page.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="results of load, idle, micro, quiet"
+    )
     page.add_argument("--folder", type=Path, default=RESULTS, help="where README.md and the drawings go")
     page.set_defaults(run=command_report)
     return top
@@ -103,6 +121,29 @@ def command_idle(options: argparse.Namespace) -> int:
 def command_micro(options: argparse.Namespace) -> int:
     write(run_micro(options.groups, options.rounds), options.out)
     return 0
+
+
+def command_quiet(options: argparse.Namespace) -> int:
+    programs = select_programs(options.only)
+    scale = choose(programs, options.minutes)
+    total = sum(program.estimate(scale) for program in programs)
+    for program in programs if options.plan else ():
+        progress(f"{program.name:<16} {program.estimate(scale):4.0f} s {program.missing() or ''}")
+    progress(f"{scale.rounds} rounds of {scale.seconds} s each, about {total:.0f} s in all")
+    if options.plan:
+        return 0
+    options.folder.mkdir(parents=True, exist_ok=True)
+    documents = run_quiet(programs, scale, options.folder)
+    kinds = {program.name for program in programs}
+    findings = [one for one in find_all(documents) if options.only is None or one.promise.kind in kinds]
+    rows = [["issue", "aim", "found", "bound", "verdict", "quiet"], *findings_rows(findings, documents)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        print("  ".join([*cells, row[4].strip("*").ljust(8), row[5]]).rstrip())
+    loads = {kind: document["facts"]["load_average"] for kind, document in documents.items()}
+    print(f"load average before the run: {max(loads.values(), default=0.0):.2f}")
+    return int(len(documents) < len(programs))
 
 
 def command_report(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""ASGI applications of others on this server and on uvicorn:  python -m benchmarks.asgi [--rounds N] [--seconds N]
+"""ASGI applications of others on this server and on uvicorn:  python -m benchmarks.asgi [--rounds N] [--out FILE]
 
 A bare ASGI function, a Starlette app and a FastAPI app, each served by ``framework run --asgi`` and by uvicorn with
 httptools and uvloop, in this environment: same interpreter, same versions, same loop. uvicorn runs without its access
@@ -22,9 +22,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from benchmarks.facts import ROOT, busy_warning, machine_facts
+from benchmarks.facts import ROOT, busy_warning, machine_facts, tell
 from benchmarks.load.process import cpu_seconds, free_port, pinned
 from benchmarks.load.wrk import DONE, parse
 
@@ -221,13 +222,15 @@ def own_cost(app: str) -> float:
     return asyncio.run(measured())
 
 
-def measure(apps: Sequence[str], requests: Sequence[str], rounds: int, seconds: int) -> dict[str, Any]:
+def measure(
+    apps: Sequence[str], requests: Sequence[str], servers: Sequence[str], rounds: int, seconds: int
+) -> dict[str, Any]:
     """Medians and ratios, by application and request."""
     rates: dict[tuple[str, str, str], list[float]] = {}
     costs: dict[tuple[str, str, str], list[float]] = {}
     for number in range(rounds):
         for app in apps:
-            for server in SERVERS if number % 2 == 0 else reversed(SERVERS):
+            for server in servers if number % 2 == 0 else reversed(servers):
                 with serving(server, app) as (pid, port):
                     for request in requests if app != "bare" else requests[:1]:
                         load(port, request, 1)
@@ -242,7 +245,7 @@ def measure(apps: Sequence[str], requests: Sequence[str], rounds: int, seconds: 
     for app, request, server in rates:
         if server != "framework":
             continue
-        keys = {name: (app, request, name) for name in SERVERS}
+        keys = {name: (app, request, name) for name in servers}
         ours = keys["framework"]
         found[f"{app} {request}"] = {
             "rate": {name: round(statistics.median(rates[key])) for name, key in keys.items()},
@@ -271,19 +274,24 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--apps", default=",".join(APPS))
     parser.add_argument("--requests", default=",".join(REQUESTS))
+    parser.add_argument("--servers", default=",".join(SERVERS), help="framework, and which uvicorn")
+    parser.add_argument("--out", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {1})
     facts = machine_facts()
     if warning := busy_warning(facts["load_average"]):
         sys.stderr.write(f"warning: {warning}\n")
     apps, requests = arguments.apps.split(","), arguments.requests.split(",")
-    found = measure(apps, requests, arguments.rounds, arguments.seconds)
+    servers = arguments.servers.split(",")
+    found = measure(apps, requests, servers, arguments.rounds, arguments.seconds)
     alone = {app: round(own_cost(app), 1) for app in apps}
-    print(json.dumps({"asgi": found, "app": alone, "aim": AIM, "machine": facts}, indent=2))
+    settings = {"rounds": arguments.rounds, "seconds": arguments.seconds, "connections": CONNECTIONS}
+    document = {"kind": "asgi", "facts": facts, "settings": settings, "summary": found, "app": alone}
+    tell(document, arguments.out)
     missed = [
         name
         for name, one in found.items()
-        if not name.startswith("bare") and one["rate_ratio"]["uvicorn"] < AIM
+        if not name.startswith("bare") and one["rate_ratio"].get("uvicorn", AIM) < AIM
     ]
     return 1 if missed else 0
 

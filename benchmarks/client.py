@@ -20,8 +20,9 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
-from benchmarks.facts import machine_facts
+from benchmarks.facts import machine_facts, tell
 
 ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".venv-bench" / "bin" / "python"
@@ -39,7 +40,7 @@ class Floor(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self.write: Callable[[bytes], None] = transport.write  # type: ignore[attr-defined]
+        self.write: Callable[[bytes], None] = transport.write
 
     def data_received(self, data: bytes) -> None:
         self.write(RESPONSE)
@@ -157,7 +158,8 @@ def sample(name: str, port: int, count: int) -> float | None:
     return float(json.loads(done.stdout))
 
 
-def compare(rounds: int, count: int) -> dict[str, object]:
+def compare(rounds: int, count: int) -> dict[str, Any]:
+    facts = machine_facts()
     floor = subprocess.Popen(
         ["taskset", "-c", "1", sys.executable, "-m", "benchmarks.client", "--serve"],
         cwd=ROOT,
@@ -168,8 +170,8 @@ def compare(rounds: int, count: int) -> dict[str, object]:
         assert floor.stdout is not None
         port = int(floor.stdout.readline())
         samples: dict[str, list[float]] = {}
-        for _ in range(rounds):
-            for name in CLIENTS:
+        for number in range(rounds):
+            for name in CLIENTS if number % 2 == 0 else reversed(CLIENTS):
                 found = sample(name, port, count)
                 if found is not None:
                     samples.setdefault(name, []).append(found)
@@ -179,7 +181,21 @@ def compare(rounds: int, count: int) -> dict[str, object]:
         if floor.stdout is not None:
             floor.stdout.close()
     medians = {name: round(statistics.median(found), 2) for name, found in samples.items()}
-    return {"us_per_exchange": medians, "samples": samples, "machine": machine_facts()}
+    ratios = {
+        name: round(
+            statistics.median(its / ours for its, ours in zip(found, samples["client"], strict=True)), 3
+        )
+        for name, found in samples.items()
+        if len(found) == len(samples["client"])
+    }
+    return {
+        "kind": "client",
+        "facts": facts,
+        "settings": {"rounds": rounds, "exchanges": count},
+        "absent": {name: "it is not installed" for name in CLIENTS if name not in samples},
+        "summary": {name: {"cpu_us": value, "to_ours": ratios.get(name)} for name, value in medians.items()},
+        "samples": samples,
+    }
 
 
 def main() -> None:
@@ -205,12 +221,10 @@ def main() -> None:
         return
     os.environ.setdefault("PYTHONHASHSEED", "0")
     found = compare(options.rounds, options.exchanges)
-    medians = found["us_per_exchange"]
-    assert isinstance(medians, dict)
-    for name, value in medians.items():
-        print(f"{name:10} {value:8.2f} us")
+    for name, cell in found["summary"].items():
+        print(f"{name:10} {cell['cpu_us']:8.2f} us")
     if options.out is not None:
-        options.out.write_text(json.dumps(found, indent=2))
+        tell(found, options.out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["busy_warning", "machine_facts"]
+__all__ = ["busy_warning", "machine_facts", "tell"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,6 +35,15 @@ def busy_warning(load_average: float) -> str | None:
     if load_average < 0.5:
         return None
     return f"the load average was {load_average:.2f} before the run, so something else disturbed the figures"
+
+
+def tell(document: dict[str, Any], out: Path | None) -> None:
+    """Writes a result document to ``out``, or to the standard output."""
+    text = json.dumps(document, indent=1) + "\n"
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text)
 
 
 def _cpu_model() -> str:

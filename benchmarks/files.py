@@ -1,6 +1,8 @@
 """``python -m benchmarks.files``: files beside bytes at hand, and the memory that a large transfer takes.
 
-Needs curl, and wrk for the rates. The server runs in a process of its own; its memory is read from /proc.
+A file of 50 kB is also served by uvicorn and Starlette, of this environment, where they are installed: in interleaved
+rounds, the server on core 0 and wrk on core 1. Needs curl for the memory, and wrk for the rates. A server runs in a
+process of its own; its memory is read from /proc.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import asyncio
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,8 +20,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+from benchmarks.facts import machine_facts, tell
+from benchmarks.load.process import pinned
 from framework import App, Request, Response
 from framework.http.files import FileResponse
 from framework.http.multipart import read_multipart
@@ -70,6 +78,27 @@ def serve(directory: Path) -> None:
     run(main())
 
 
+def serve_peer(directory: Path) -> None:
+    """The peer's process: uvicorn and Starlette with the same two files."""
+    import socket
+
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.requests import Request as StarletteRequest
+    from starlette.responses import FileResponse as StarletteFile
+    from starlette.routing import Mount, Route
+    from starlette.staticfiles import StaticFiles as StarletteFiles
+
+    async def file(request: StarletteRequest) -> StarletteFile:
+        return StarletteFile(directory / "small.txt")
+
+    app = Starlette(routes=[Route("/file", file), Mount("/static", StarletteFiles(directory=directory))])
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        settings = uvicorn.Config(app, loop="uvloop", http="httptools", access_log=False, log_level="warning")
+        print(listener.getsockname()[1], flush=True)
+        uvicorn.Server(settings).run(sockets=[listener])
+
+
 @dataclass(frozen=True, slots=True)
 class Running:
     port: int
@@ -93,8 +122,8 @@ class Running:
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[Running]:
-    command = [sys.executable, "-m", "benchmarks.files", "--serve", str(directory)]
+def serving(directory: Path, option: str = "--serve") -> Iterator[Running]:
+    command = pinned(0, [sys.executable, "-m", "benchmarks.files", option, str(directory)])
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -102,14 +131,17 @@ def serving(directory: Path) -> Iterator[Running]:
     finally:
         process.terminate()
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def curl(*arguments: str) -> None:
     subprocess.run(["curl", "--silent", "--fail", "--output", os.devnull, *arguments], check=True)
 
 
-def watch_memory(running: Running, name: str, size: int, transfer: Callable[[], object]) -> None:
-    """Twice: the first time brings in what is loaded once."""
+def watch_memory(running: Running, name: str, size: int, transfer: Callable[[], object]) -> float:
+    """Twice: the first time brings in what is loaded once. Returns how many MiB the second took at most."""
+    grown = 0.0
     for again in (False, True):
         running.reset()
         before, cpu, start = running.memory(), running.cpu(), time.perf_counter()
@@ -118,23 +150,59 @@ def watch_memory(running: Running, name: str, size: int, transfer: Callable[[], 
         grown = running.memory("VmHWM") - before
         print(
             f"{name:<34} {'again' if again else 'first':<6} {before:7.1f} MiB {grown:+7.1f} MiB at most "
-            f"{size / seconds / MIB:8.0f} MiB/s {(running.cpu() - cpu) / size * 1e9:6.2f} s CPU/GB"
+            f"{size / seconds / MIB:8.0f} MiB/s {(running.cpu() - cpu) / size * 1e9:6.2f} s CPU/GB",
+            file=sys.stderr,
         )
+    return round(grown, 2)
 
 
-def watch_rate(running: Running, path: str, seconds: int) -> None:
+def watch_rate(running: Running, path: str, seconds: int) -> dict[str, float]:
+    """Requests per second, and microseconds of CPU time for each. Raises RuntimeError when any failed."""
     cpu = running.cpu()
-    command = ["wrk", "-t1", "-c32", f"-d{seconds}s", running.url(path)]
+    command = pinned(1, ["wrk", "-t1", "-c32", f"-d{seconds}s", running.url(path)])
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     requests = int((re.search(r"(\d+) requests in", output) or ["", "0"])[1])
-    bad = re.search(r"Non-2xx.*|Socket errors.*", output)
-    print(
-        f"{path:<34} {requests / seconds:9.0f} requests/s {(running.cpu() - cpu) / max(requests, 1) * 1e6:7.1f} "
-        f"µs CPU each{' ' + bad[0] if bad else ''}"
-    )
+    if bad := re.search(r"Non-2xx.*|Socket errors.*", output):
+        raise RuntimeError(f"{path}: {bad[0]}")
+    cost = (running.cpu() - cpu) / max(requests, 1) * 1e6
+    print(f"{path:<34} {requests / seconds:9.0f} requests/s {cost:7.1f} µs CPU each", file=sys.stderr)
+    return {"rate": requests / seconds, "cpu_us": cost}
 
 
-async def read_slowly(running: Running, clients: int) -> None:
+def beside_peer(directory: Path, rounds: int, seconds: int) -> dict[str, Any]:
+    """The 50 kB file as a route's answer and out of a folder: medians, and ratios taken inside a round."""
+    servers = {"framework": "--serve", "uvicorn + starlette": "--serve-peer"}
+    paths = ("/file", "/static/small.txt")
+    samples: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for number in range(rounds):
+        for server in servers if number % 2 == 0 else reversed(servers):
+            with serving(directory, servers[server]) as running:
+                for path in paths:
+                    watch_rate(running, path, 1)
+                    samples.setdefault((path, server), []).append(watch_rate(running, path, seconds))
+
+    def ratio(path: str, key: str, *, less: bool) -> float:
+        ours, theirs = (samples[path, server] for server in servers)
+        pairs = [(mine[key], its[key]) for mine, its in zip(ours, theirs, strict=True)]
+        return round(statistics.median(its / mine if less else mine / its for mine, its in pairs), 3)
+
+    return {
+        path: {
+            "servers": {
+                server: {
+                    key: round(statistics.median(one[key] for one in samples[path, server]), 1)
+                    for key in ("rate", "cpu_us")
+                }
+                for server in servers
+            },
+            "rate_ratio": ratio(path, "rate", less=False),
+            "cost_ratio": ratio(path, "cpu_us", less=True),
+        }
+        for path in paths
+    }
+
+
+async def read_slowly(running: Running, clients: int) -> float:
     """Many clients that ask for the large file and read a little of it."""
     connections = await asyncio.gather(
         *(asyncio.open_connection("127.0.0.1", running.port, limit=4096) for _ in range(clients))
@@ -143,9 +211,11 @@ async def read_slowly(running: Running, clients: int) -> None:
         writer.write(b"GET /static/large.bin HTTP/1.1\r\nhost: bench\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
     await asyncio.sleep(1)
-    print(f"{clients} clients that do not read: {running.memory():.1f} MiB")
+    memory = running.memory()
+    print(f"{clients} clients that do not read: {memory:.1f} MiB", file=sys.stderr)
     for _, writer in connections:
         writer.transport.abort()
+    return round(memory, 1)
 
 
 def main() -> None:
@@ -155,37 +225,60 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=int, default=3, metavar="N", help="of each load, default 3")
     parser.add_argument("--clients", type=int, default=200, metavar="N", help="that read slowly, default 200")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="beside the peer, default 3")
+    parser.add_argument("--out", type=Path, metavar="FILE")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--serve-peer", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.serve_peer is not None:
+        serve_peer(options.serve_peer)
+        return
     if options.serve is not None:
         serve(options.serve)
         return
+    facts = machine_facts()
     with tempfile.TemporaryDirectory() as name:
-        measure(Path(name), options.size * MIB, options.seconds, options.clients)
+        found = measure(Path(name), options.size * MIB, options.seconds, options.clients, options.rounds)
+    settings = {"mib": options.size, "seconds": options.seconds, "rounds": options.rounds}
+    tell({"kind": "files", "facts": facts, "settings": settings, **found}, options.out)
 
 
-def measure(directory: Path, size: int, seconds: int, clients: int) -> None:
+def measure(directory: Path, size: int, seconds: int, clients: int, rounds: int) -> dict[str, Any]:
+    """Rates beside bytes at hand and beside the peer, the memory of large transfers and of slow readers."""
+    absent: dict[str, str] = {}
+    rates: dict[str, Any] = {}
+    peer: dict[str, Any] = {}
     (directory / "small.txt").write_bytes(b"x" * SMALL)
-    large = directory / "large.bin"
-    with large.open("wb") as file:
+    with (directory / "large.bin").open("wb") as file:
         file.truncate(size)
     with serving(directory) as running:
         if shutil.which("wrk"):
-            for path in ("/bytes", "/file", "/static/small.txt", "/bytes"):
-                watch_rate(running, path, seconds)
-        watch_memory(running, "download", size, lambda: curl(running.url("/static/large.bin")))
-        watch_memory(running, "upload of a body", size, lambda: curl(running.url("/body"), "-T", str(large)))
-        chunked = ["-H", "transfer-encoding: chunked", "-H", "expect:"]
-        watch_memory(
-            running,
-            "upload of a body, chunked",
-            size,
-            lambda: curl(running.url("/body"), "-T", str(large), *chunked),
-        )
-        watch_memory(
-            running, "upload of a form", size, lambda: curl(running.url("/form"), "-F", f"file=@{large}")
-        )
-        asyncio.run(read_slowly(running, clients))
+            for path in ("/bytes", "/file", "/static/small.txt"):
+                watch_rate(running, path, 1)
+                rates[path] = watch_rate(running, path, seconds)
+        else:
+            absent["rates"] = "wrk is not installed"
+        memory = transfers(running, directory, size)
+        slow = asyncio.run(read_slowly(running, clients))
+    missing = [name for name in ("uvicorn", "starlette", "httptools") if find_spec(name) is None]
+    if missing:
+        absent["uvicorn + starlette"] = f"{', '.join(missing)} not in this environment"
+    elif not absent:
+        peer = beside_peer(directory, rounds, seconds)
+    return {"absent": absent, "rates": rates, "peer": peer, "memory_mib": memory, "slow_clients_mib": slow}
+
+
+def transfers(running: Running, directory: Path, size: int) -> dict[str, float]:
+    """MiB by which the server grew at most, by kind of transfer."""
+    large = directory / "large.bin"
+    chunked = ["-H", "transfer-encoding: chunked", "-H", "expect:"]
+    kinds: dict[str, list[str]] = {
+        "download": [running.url("/static/large.bin")],
+        "upload of a body": [running.url("/body"), "-T", str(large)],
+        "upload of a body, chunked": [running.url("/body"), "-T", str(large), *chunked],
+        "upload of a form": [running.url("/form"), "-F", f"file=@{large}"],
+    }
+    return {name: watch_memory(running, name, size, partial(curl, *given)) for name, given in kinds.items()}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import signal
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.facts import machine_facts
+from benchmarks.facts import machine_facts, tell
 from tests.support.load import Load
 from tests.support.served import served
 
@@ -67,9 +66,11 @@ def main() -> int:
     parser.add_argument("reloads", nargs="?", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--clients", type=int, default=8, help="of each of the two loads")
+    parser.add_argument("--out", type=Path, metavar="FILE")
     arguments = parser.parse_args()
+    facts = machine_facts()
     counts = asyncio.run(measure(arguments.reloads, arguments.workers, arguments.clients))
-    print(json.dumps({"reload": counts, "machine": machine_facts()}, indent=2))
+    tell({"kind": "reload", "facts": facts, "summary": counts}, arguments.out)
     return 1 if counts["failed"] else 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from benchmarks.facts import busy_warning
 from benchmarks.load.roster import FLOOR, OURS
 from benchmarks.load.stats import Sample
 from benchmarks.plot import Bar, Panel, render
+from benchmarks.sections import KINDS, drawings, findings_section, sections
+from benchmarks.tables import machine, table
 
 __all__ = ["load_panels", "page", "report", "table"]
 
@@ -36,7 +38,7 @@ How to measure: `benchmarks/README.md`.
 
 
 def report(files: Sequence[Path], folder: Path) -> list[Path]:
-    """Renders the documents in ``files`` (at most one of each kind counts, the last) into ``folder``.
+    """Renders the documents in ``files`` into ``folder``. Of two of a kind the later counts; of ``micro``, by group.
 
     Raises:
         ValueError: a file that is no result document.
@@ -45,7 +47,10 @@ def report(files: Sequence[Path], folder: Path) -> list[Path]:
     for file in files:
         try:
             document = json.loads(file.read_text())
-            documents[document["kind"]] = document
+            kind = document["kind"]
+            if kind not in ("load", "idle", "micro", *KINDS):
+                raise ValueError(f"no report knows the kind {kind!r}")
+            documents[kind] = merge(documents.get(kind), document)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{file} is no result: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,39 +62,38 @@ def report(files: Sequence[Path], folder: Path) -> list[Path]:
     return written
 
 
+def merge(before: Document | None, document: Document) -> Document:
+    """``document``, with the groups of ``before`` that it lacks where both are of kind ``micro``."""
+    if before is None or document["kind"] != "micro":
+        return document
+    groups = {figure["group"] for figure in document["figures"]}
+    kept = [figure for figure in before["figures"] if figure["group"] not in groups]
+    return {**document, "figures": [*kept, *document["figures"]]}
+
+
 def page(documents: Mapping[str, Document]) -> dict[str, str]:
     """File names and contents."""
     files: dict[str, str] = {}
-    sections = [INTRODUCTION]
+    parts = [INTRODUCTION, *findings_section(documents)]
     if load := documents.get("load"):
         files["load.svg"] = render(
             "CPU per request, beside the floor and the peers",
             f"microseconds, one core; shorter is better; {machine(load)}",
             load_panels(load),
         )
-        sections += load_sections(load)
+        parts += load_sections(load)
     if idle := documents.get("idle"):
         files["idle.svg"] = render(
             "Memory per idle keep-alive connection",
             f"KiB, {idle['settings']['connections']:,} open on one worker; shorter is better",
             [idle_panel(idle)],
         )
-        sections += idle_sections(idle)
+        parts += idle_sections(idle)
+    files |= drawings(documents)
+    parts += sections(documents)
     if micro := documents.get("micro"):
-        sections += micro_sections(micro)
-    return {"README.md": "\n".join(sections), **files}
-
-
-def machine(document: Document) -> str:
-    facts = document["facts"]
-    return f"{facts['cpu']}, {facts['cores']} cores, {facts['python']}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first are right-aligned."""
-    lines = [f"| {' | '.join(head)} |", "|---|" + "--:|" * (len(head) - 1)]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(lines) + "\n"
+        parts += micro_sections(micro)
+    return {"README.md": "\n".join(parts), **files}
 
 
 def by_cpu(cells: Mapping[str, Any]) -> list[str]:
@@ -122,23 +126,23 @@ def load_sections(document: Document) -> list[str]:
     summary: Mapping[str, Any] = document["summary"]
     facts, settings = document["facts"], document["settings"]
     servers = list(dict.fromkeys(server for cells in summary.values() for server in by_cpu(cells)))
-    sections = [
+    parts = [
         "## HTTP under load\n",
         f"{machine(document)}, Linux {facts['kernel']}; commit `{facts['commit']}`, {facts['date']}. "
         f"{settings['rounds']} interleaved rounds of {settings['seconds']} s, "
         f"{settings['connections']} connections.\n",
     ]
     if warning := busy_warning(facts["load_average"]):
-        sections.append(f"**Not a measurement: {warning}.**\n")
-    sections += ["![CPU per request](load.svg)\n", *refusals(document)]
-    sections += ["### CPU µs per request (ratio to the floor)\n", cpu_table(document, servers)]
+        parts.append(f"**Not a measurement: {warning}.**\n")
+    parts += ["![CPU per request](load.svg)\n", *refusals(document)]
+    parts += ["### CPU µs per request (ratio to the floor)\n", cpu_table(document, servers)]
     if any(OURS in cells for cells in summary.values()):
-        sections += ["### How many times less CPU the framework takes\n", less_table(document, servers)]
-    sections += ["### Requests per second and 99th percentile\n", rate_table(document, servers)]
+        parts += ["### How many times less CPU the framework takes\n", less_table(document, servers)]
+    parts += ["### Requests per second and 99th percentile\n", rate_table(document, servers)]
     if aims := aims_table(document):
-        sections += ["### Aims\n", aims]
-    sections += ["### Versions\n", versions(document)]
-    return sections
+        parts += ["### Aims\n", aims]
+    parts += ["### Versions\n", versions(document)]
+    return parts
 
 
 def refusals(document: Document) -> list[str]:
@@ -268,7 +272,7 @@ def idle_sections(document: Document) -> list[str]:
 
 
 def micro_sections(document: Document) -> list[str]:
-    sections = [
+    parts = [
         "## Without sockets\n",
         f"Best of {document['settings']['rounds']} rounds, {document['facts']['twin']} leaves.\n",
     ]
@@ -283,5 +287,5 @@ def micro_sections(document: Document) -> list[str]:
             for figure in figures
             if figure["group"] == group
         ]
-        sections.append(table([group, "ns", "ratio"], rows))
-    return sections
+        parts.append(table([group, "ns", "ratio"], rows))
+    return parts

@@ -1,26 +1,26 @@
-"""What a second worker costs:  python -m benchmarks.workers [--rounds N] [--seconds N]
+"""What a second worker costs:  python -m benchmarks.workers [--rounds N] [--seconds N] [--out FILE]
 
-CPU time per request, of one worker and of two (supervisor included), each worker at equal load: wrk holds 64 connections
-for each, every one sending a request every few milliseconds. A machine with a core for each worker then serves ``2 x one /
-two`` times what one worker does; 2 would be perfect, the aim is 1.8. All workers run on core 0 and wrk on core 1, so that
-neither the load generator nor a sibling thread of the core shows in the figure. Beside it, the cost when two share the
-load of one: each then wakes more often for less, which costs idle time only.
+CPU time per request, of one worker and of two (supervisor included), each worker at equal load: wrk holds 64
+connections for each, every one sending a request every few milliseconds. A machine with a core for each worker then
+serves ``2 x one / two`` times what one worker does; 2 would be perfect, the aim is 1.8. All workers run on core 0 and
+wrk on core 1, so that neither the load generator nor a sibling thread of the core shows in the figure. Beside it, the
+cost when two share the load of one: each then wakes more often for less, which costs idle time only.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from benchmarks.facts import machine_facts
-from benchmarks.load.process import cpu_seconds
+from benchmarks.facts import machine_facts, tell
+from benchmarks.load.process import cpu_seconds, pinned
 from benchmarks.load.wrk import DONE, Load, parse
 from tests.support.served import served
 
@@ -42,7 +42,8 @@ def load(port: int, connections: int, seconds: int, folder: Path) -> Load:
     """Blocks until wrk is done."""
     script = folder / "paced.lua"
     script.write_text(f"function delay() return {PAUSE_MS} end\n{DONE}")
-    command = ["taskset", "-c", "1", "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), f"http://127.0.0.1:{port}/"]
+    url = f"http://127.0.0.1:{port}/"
+    command = pinned(1, ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url])
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30)
     found = parse(done.stdout)
     if found.errors:
@@ -63,7 +64,7 @@ async def sample(workers: int, connections: int, seconds: int) -> tuple[float, f
     return used / done.requests * 1e6, done.requests / done.seconds
 
 
-async def measure(rounds: int, seconds: int) -> dict[str, object]:
+async def measure(rounds: int, seconds: int) -> dict[str, Any]:
     cases = {"one": (1, CONNECTIONS), "two": (2, 2 * CONNECTIONS), "two_share": (2, CONNECTIONS)}
     costs: dict[str, list[float]] = {name: [] for name in cases}
     rates: dict[str, list[float]] = {name: [] for name in cases}
@@ -87,11 +88,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--out", type=Path, metavar="FILE")
     arguments = parser.parse_args()
+    facts = machine_facts()
     os.sched_setaffinity(0, {0})
     found = asyncio.run(measure(arguments.rounds, arguments.seconds))
-    print(json.dumps({"workers": found, "machine": machine_facts()}, indent=2))
-    return 0 if float(str(found["scale"])) >= AIM else 1
+    settings = {"rounds": arguments.rounds, "seconds": arguments.seconds, "connections": CONNECTIONS}
+    tell({"kind": "workers", "facts": facts, "settings": settings, "summary": found}, arguments.out)
+    return 0 if found["scale"] >= AIM else 1
 
 
 if __name__ == "__main__":

@@ -1,19 +1,25 @@
 """The cost of a pool: borrowing and returning an idle connection, waiting in the queue, and a query through it.
 
-``cases()`` times the idle connection for the runner, without a server. Run as a script with the URL of a PostgreSQL,
-this compares with asyncpg's pool and psycopg_pool on it, in interleaved rounds of which the best counts::
+``cases()`` times the idle connection for the runner, without a server. Run as a script, this compares with asyncpg's
+pool and psycopg_pool on a PostgreSQL of its own (or on the one whose URL is given), in interleaved rounds of which the
+best counts::
 
-    python -m benchmarks.micro.pool postgresql://postgres@127.0.0.1/postgres
+    python -m benchmarks.micro.pool [URL] [--out FILE]
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from benchmarks.facts import machine_facts, tell
 from benchmarks.micro.runner import Case
 from framework.net.loop import new_event_loop
 from framework.plugins.pool import Condition, ConnectionPool, PoolSettings, Resource
@@ -222,10 +228,37 @@ async def compare(url: str) -> dict[str, float]:
             await asyncio.gather(peer.close(), resetting.close(), held.close())
 
 
+@contextmanager
+def own_server() -> Iterator[str]:
+    """A private PostgreSQL in a temporary folder: its URL."""
+    from tests.support.postgres import Postgres, find_postgres
+
+    binaries = find_postgres()
+    if binaries is None:
+        raise SystemExit("PostgreSQL is not installed")
+    with tempfile.TemporaryDirectory(prefix="bench-pool-") as name:
+        server = Postgres(Path(name), binaries)
+        server.create()
+        server.start()
+        try:
+            yield server.url()
+        finally:
+            server.destroy()
+
+
 def main() -> None:
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        for name, microseconds in runner.run(compare(sys.argv[1])).items():
-            sys.stdout.write(f"{name:52}{microseconds:10.2f} us\n")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.micro.pool")
+    parser.add_argument("url", nargs="?", help="of a PostgreSQL; default one of its own")
+    parser.add_argument("--out", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    facts = machine_facts()
+    server = own_server() if options.url is None else nullcontext(options.url)
+    with server as url, asyncio.Runner(loop_factory=new_event_loop) as runner:
+        found = runner.run(compare(url))
+    for name, microseconds in found.items():
+        sys.stdout.write(f"{name:52}{microseconds:10.2f} us\n")
+    if options.out is not None:
+        tell({"kind": "pool", "facts": facts, "settings": {"rounds": ROUNDS}, "summary": found}, options.out)
 
 
 if __name__ == "__main__":

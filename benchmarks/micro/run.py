@@ -15,7 +15,18 @@ from benchmarks.micro.runner import ROUNDS, Case, measure
 
 __all__ = ["GROUPS", "run_micro"]
 
-GROUPS = ("head", "router", "injection", "layers", "connection")
+GROUPS = (
+    "head",
+    "router",
+    "injection",
+    "layers",
+    "connection",
+    "asgi",
+    "channels",
+    "pool",
+    "ratelimit",
+    "cache",
+)
 
 
 def run_micro(groups: str | None, rounds: int = ROUNDS) -> dict[str, Any]:
