@@ -6,14 +6,22 @@ PY := $(VENV)/bin/python
 export PYTHON VENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint types layers docs bench format build setup lock clean
+.PHONY: help run gateway test check lint types layers docs bench format build setup lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
-run: ## serve the users app on an embedded SQLite file (ARGS="..." are passed on)
+run: ## serve the chat on an embedded SQLite file (ARGS="..." are passed on)
+	@scripts/setup run
+	@exec $(PY) -m apps.chat $(ARGS)
+
+users: ## serve the users app on an embedded SQLite file (ARGS="..." are passed on)
 	@scripts/setup run
 	@exec $(PY) -m apps.users $(ARGS)
+
+gateway: ## an API gateway before three instances of the users app, with its dashboard (ARGS="..." are passed on)
+	@scripts/setup run
+	@exec $(PY) -m apps.gateway $(ARGS)
 
 test: ## every check, then every test, with the compiled leaves and with the pure twin
 	@scripts/setup dev

@@ -1,7 +1,7 @@
 """One room through the whole chat:  python -m benchmarks.chat [--members N] [--seconds S] [--out FILE]
 
-A server process with the plugin on SQLite (fsync'd), and a load that reads without a loop, pinned to a core each. What is
-measured, with 1, 8 and 64 outstanding:
+A server process with the plugin on SQLite (fsync'd), and a load that reads without a loop, pinned to a core each. What
+is measured, with 1, 8 and 64 outstanding:
 
 - ``post``: one member posts; every message is checked, made durable, acknowledged, and delivered to all. A message is
   outstanding until its acknowledgement.

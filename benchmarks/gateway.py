@@ -74,7 +74,10 @@ const [upstream, port] = [new URL(process.argv[2]), +process.argv[3]];
 const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
 http.createServer((request, response) => {
   const onward = http.request({ host: upstream.hostname, port: upstream.port, path: request.url, method: request.method,
-    headers: request.headers, agent }, (answer) => { response.writeHead(answer.statusCode, answer.headers); answer.pipe(response); });
+    headers: request.headers, agent }, (answer) => {
+    response.writeHead(answer.statusCode, answer.headers);
+    answer.pipe(response);
+  });
   onward.on("error", () => response.writeHead(502).end());
   request.pipe(onward);
 }).listen(port, "127.0.0.1");
@@ -94,7 +97,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-# -- contestants --------------------------------------------------------------------------------------------------------
+# -- contestants -----------------------------------------------------------------------------------
 
 
 def ours(folder: Path, upstream: str, port: int, *, routes: int = 1, policies: bool = False) -> list[str]:
@@ -207,7 +210,7 @@ CONTESTANTS: dict[str, Command] = {
 }
 
 
-# -- measuring ----------------------------------------------------------------------------------------------------------
+# -- measuring -------------------------------------------------------------------------------------
 
 
 class Sender(asyncio.Protocol):
@@ -220,8 +223,9 @@ class Sender(asyncio.Protocol):
         self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport: Any = transport
-        self._transport.write(self._request)
+        made: Any = transport
+        self._transport: Any = made
+        made.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         if self._need:

@@ -287,7 +287,9 @@ class LimitExceeded(HTTPError):
         self.violated = tuple(violated) or (policy,)
         # A wait that never ends is told as none: there is no use in coming back.
         seconds = None if math.isinf(retry_after) else max(1, math.ceil(retry_after))
-        detail = "this costs more than the limit allows at all" if seconds is None else f"come back in {seconds} s"
+        detail = (
+            "this costs more than the limit allows at all" if seconds is None else f"come back in {seconds} s"
+        )
         fields = dict(headers or {})
         if seconds is not None:
             fields.setdefault("retry-after", str(seconds))

@@ -66,8 +66,8 @@ class App(AppRecord):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers as an ASGI 3 application, for other servers and to be mounted in other frameworks; see
-        ``framework.asgi.application``. It is built at the first call; to build it otherwise (settings from files), build
-        it, and give them the ``Runtime``."""
+        ``framework.asgi.application``. It is built at the first call; to build it otherwise (settings from files),
+        build it, and give them the ``Runtime``."""
         await self._application(scope, receive, send)
 
     @cached_property

@@ -215,7 +215,7 @@ def _job(
     *,
     developing: bool,
 ) -> Job:
-    """What each worker does: ``entry`` (``load_app``) with plain data. The number of workers is told as the setting it is."""
+    """What each worker does: ``entry`` (``load_app``) with plain data. The number of workers is told as a setting."""
     overrides: dict[str, object] = {**(build["overrides"] or {}), "server.workers": count}
     if developing:
         overrides["server.idle_grace"] = 0.0  # or a kept connection would bring one more request to old code

@@ -22,9 +22,10 @@ class Head:
 
     Attributes:
         length: of the body, as Content-Length says; None without one.
+        trailers: fields behind the body; None where none are to come.
     """
 
-    __slots__ = ("fields", "length", "media_type", "status")
+    __slots__ = ("fields", "length", "media_type", "status", "trailers")
 
     def __init__(self, status: int, headers: Iterable[Iterable[bytes]]) -> None:
         """Raises RuntimeError for a Content-Length that is none, ValueError and TypeError for headers that are none."""
@@ -32,6 +33,7 @@ class Head:
         self.length: int | None = None
         self.media_type: str | None = None
         self.fields: list[tuple[str, str]] | None = None
+        self.trailers: list[tuple[str, str]] | None = None
         for name, value in headers:
             if name == _LENGTH:
                 self.length = _read_length(value, self.length)
@@ -77,8 +79,17 @@ class Head:
             media_type=self.media_type,
             length=None if self.status in BODILESS else self.length,
         )
+        if self.trailers is not None:
+            response.trailers = self.trailers.copy
         self._tell(response)
         return response
+
+    def trail(self, headers: Iterable[Iterable[bytes]]) -> None:
+        """Takes fields behind the body."""
+        assert self.trailers is not None
+        for name, value in headers:
+            pair = bytes(name).lower().decode("latin-1"), bytes(value).strip(b" \t").decode("latin-1")
+            self.trailers.append(pair)
 
     def _tell(self, response: Response) -> None:
         """Adopts the fields as they are: the serialiser checks each of them."""

@@ -100,7 +100,9 @@ class InlineCall:
         """The response. Raises what the application raises in place of one."""
         scope, exchange = self._begin(request)
         runners = self._runners
-        if asyncio.current_task() is not runners.spare.task:
+        if (
+            asyncio.current_task(runners.loop) is not runners.spare.task
+        ):  # to look the loop up is a system call
             return await _in_task(self._app, scope, exchange)
         called: Any = self._app(scope, exchange.receive, exchange.send)
         coro: Any = called if type(called) is _COROUTINE else _as_coroutine(called)

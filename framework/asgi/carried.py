@@ -67,6 +67,7 @@ class Carried:
         root_path: where the app is mounted in the other framework.
         transport: None once the client has gone.
         after: what to run behind the response.
+        takes_trailers: the other server sends trailer fields.
     """
 
     def __init__(self, scope: Scope, proxies: TrustedProxies | None) -> None:
@@ -77,6 +78,7 @@ class Carried:
         self.transport: object = self
         self.after: list[AfterWork] = []
         self.root_path: str = scope.get("root_path", "").rstrip("/")
+        self.takes_trailers: bool = "http.response.trailers" in (scope.get("extensions") or {})
         self._server: Any = scope.get("server")
         self._proxies = proxies
 

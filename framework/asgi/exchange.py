@@ -30,6 +30,7 @@ START: Final = 1
 STREAM: Final = 2
 WHOLE: Final = 3
 ALL: Final = 4
+TRAILING: Final = 5  # the body, and not yet the fields behind it
 
 
 class HTTPExchange:
@@ -121,31 +122,43 @@ class HTTPExchange:
         if self.lost:
             raise ClientDisconnected
         kind = message["type"]
-        if stage == START and kind == "http.response.body" and not message.get("more_body"):
+        head = self._head
+        if (
+            stage == START
+            and kind == "http.response.body"
+            and not message.get("more_body")
+            and cast("Head", head).trailers is None
+        ):
             body = message.get("body", b"")
             if type(body) is not bytes:
                 body = bytes(body)
-            self.response = cast("Head", self._head).whole(body, self.request.method)
+            self.response = cast("Head", head).whole(body, self.request.method)
             self._stage = ALL
             if self.alone:
                 await self._written()
         elif stage == NOTHING and kind == "http.response.start":
-            self._head = Head(message["status"], message.get("headers", ()))
+            head = self._head = Head(message["status"], message.get("headers", ()))
+            if message.get("trailers"):
+                head.trailers = []
             self._stage = START
-        elif stage != NOTHING and kind == "http.response.body":
+        elif stage == TRAILING and kind == "http.response.trailers":
+            await self._send_trailers(message)
+        elif NOTHING < stage < ALL and kind == "http.response.body":
             await self._send_part(_body(message), more=bool(message.get("more_body")))
         elif stage == START and kind == "http.response.pathsend":
             await self._send_file(message["path"])
         elif kind == "http.response.early_hint" and stage <= STREAM:
             self._send_hint(message["links"])
         else:
-            due = "http.response.start" if stage == NOTHING else "http.response.body"
+            due = {NOTHING: "http.response.start", TRAILING: "http.response.trailers"}.get(
+                stage, "http.response.body"
+            )
             raise RuntimeError(f"expected {due} from the application, not {kind!r}")
 
     async def _send_part(self, body: bytes, *, more: bool) -> None:
         if self._stage == START:
             assert self._head is not None
-            if self._head.length == len(body) and body:
+            if self._head.length == len(body) and body and self._head.trailers is None:
                 # All there is to come, though the application waits to say so (Starlette's middlewares do).
                 self.response = self._head.whole(body, self.request.method)
                 self._stage = WHOLE
@@ -162,8 +175,21 @@ class HTTPExchange:
         assert self._pieces is not None
         if more:
             await self._pieces.offer(body)
+        elif cast("Head", self._head).trailers is not None:
+            self._stage = TRAILING
+            if body:
+                await self._pieces.offer(body)
         else:
             await self._pieces.end(body)
+            self._stage = ALL
+            await self._written()
+
+    async def _send_trailers(self, message: Message) -> None:
+        assert self._head is not None
+        assert self._pieces is not None
+        self._head.trail(message.get("headers", ()))
+        if not message.get("more_trailers"):
+            await self._pieces.end(b"")
             self._stage = ALL
             await self._written()
 
@@ -232,7 +258,7 @@ class HTTPExchange:
     def ended(self, error: BaseException | None) -> None:
         """The application has returned, or raised ``error``."""
         self.over = True
-        if self._pieces is not None and self._stage == STREAM and not self.lost:
+        if self._pieces is not None and self._stage in (STREAM, TRAILING) and not self.lost:
             self._pieces.fail(
                 error or RuntimeError("the application returned without the end of its response")
             )

@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 from framework.asgi.answers import BODILESS
-from framework.asgi.types import Send
+from framework.asgi.types import Message, Send
 from framework.errors import LocalProtocolError
 from framework.http.request import Request
 from framework.http.response import Response, StreamingResponse
+from framework.http.trailers import trailers_of
 from framework.wire.leaves import encode_fields
 
 __all__ = ["send_response"]
@@ -65,7 +66,11 @@ async def _send_stream(send: Send, request: Request, response: StreamingResponse
         await pieces.aclose()
         await _send_whole(send, request, failed(error), failed)
         return
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    # As on our own server, only a body without a length has anything behind it.
+    trailing = response.trailers is not None and response.length is None and not bodiless
+    trailing = trailing and getattr(request.exchange, "takes_trailers", False)
+    start: Message = {"type": "http.response.start", "status": response.status, "headers": headers}
+    await send({**start, "trailers": True} if trailing else start)
     try:
         if not bodiless:
             if first is not None or response.media_type == _EVENT_STREAM:
@@ -73,7 +78,11 @@ async def _send_stream(send: Send, request: Request, response: StreamingResponse
             async for piece in pieces:
                 if piece:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
+        # Made ahead of the end: when they fail, the body has none.
+        trailers = _encode(trailers_of(request, response)) if trailing else []
         await send({"type": "http.response.body", "body": b""})
+        if trailing:
+            await send({"type": "http.response.trailers", "headers": trailers})
     finally:
         await pieces.aclose()
 
@@ -108,5 +117,9 @@ def _headers(response: Response, request: Request, length: int | None) -> list[t
             pairs.append(("content-length", told))
         elif length is not None:
             pairs.append(("content-length", str(length)))
+    return _encode(pairs)
+
+
+def _encode(pairs: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     encode_fields(pairs)  # for its checks
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]

@@ -30,7 +30,11 @@ def http_scope(request: Request, state: dict[str, Any], proxied: bool = False) -
     client = exchange.peer
     path = request.raw_path
     name = exchange.extra("sockname")
-    extensions: dict[str, Any] = {"http.response.pathsend": {}, "http.response.early_hint": {}}
+    extensions: dict[str, Any] = {
+        "http.response.pathsend": {},
+        "http.response.early_hint": {},
+        "http.response.trailers": {},
+    }
     if scheme == "https":
         extensions["tls"] = tls_extension(exchange.extra("ssl_object"))
     if proxied:
@@ -45,7 +49,7 @@ def http_scope(request: Request, state: dict[str, Any], proxied: bool = False) -
         "raw_path": path.encode("latin-1"),
         "query_string": request.query_string.encode("latin-1"),
         "root_path": "",
-        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.fields()],
+        "headers": request.raw_fields(),
         "client": client,
         "server": (name[0], name[1]) if isinstance(name, tuple) else _unix(name),
         "extensions": extensions,

@@ -44,6 +44,7 @@ class EndpointReport(msgspec.Struct, frozen=True):
     share: float
     active: int
     started: int
+    failures: int
     latency: float
     available: bool
     why: str | None
@@ -78,6 +79,7 @@ class Attempt:
         """It failed, by the endpoint's fault or on the way to it."""
         if failure is not Failure.LOCAL:
             self.answered()
+        self.endpoint.failures += 1
         self._cluster.took(self.endpoint, failure, self._end())
 
     def cancelled(self) -> None:
@@ -327,6 +329,8 @@ class Cluster:
     def report(self) -> list[EndpointReport]:
         """All members as they are now."""
         now = self.clock()
+        if now >= self._next_return:  # nobody asked since
+            self._look(now)
         return [
             EndpointReport(
                 key=each.key,
@@ -335,6 +339,7 @@ class Cluster:
                 share=each.share(now),
                 active=each.active,
                 started=each.started,
+                failures=each.failures,
                 latency=each.latency(now, self.decay),
                 available=each.available,
                 why=None if ledger.why is None else ledger.why.value,

@@ -44,7 +44,7 @@ class Endpoint:
 
     Attributes:
         active: requests under way.
-        started: counted from the beginning.
+        started, failures: requests, and those that failed by its fault, counted from the beginning.
         available: it can be picked. The cluster says so.
     """
 
@@ -55,6 +55,7 @@ class Endpoint:
         "_since",
         "active",
         "available",
+        "failures",
         "key",
         "priority",
         "started",
@@ -71,6 +72,7 @@ class Endpoint:
         self.priority = priority
         self.active = 0
         self.started = 0
+        self.failures = 0
         self.available = True
         self._latency = 0.0
         self._measured = 0.0

@@ -61,9 +61,10 @@ class TwoChoices:
         self, now: float, key: bytes | None = None, avoid: Collection[Endpoint] = NONE
     ) -> Endpoint | None:
         """The better of two different ones, where there are two."""
-        first = self._draw.draw(now, avoid)
-        if first is None:
-            return None
+        draw = self._draw
+        first = draw.draw(now, avoid)
+        if first is None or draw.count == 1:
+            return first
         second = self._draw.draw(now, (first, *avoid))
         if second is None or self.cost(first, now) <= self.cost(second, now):
             return first

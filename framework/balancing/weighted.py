@@ -72,11 +72,13 @@ class WeightedDraw:
         self._endpoints: Sequence[Endpoint] = ()
         self._bounds: list[int] = []
         self._total = 0
+        self.count = 0
 
     def update(self, endpoints: Sequence[Endpoint]) -> None:
         self._endpoints = tuple(endpoints)
         self._bounds = list(accumulate(endpoint.weight for endpoint in endpoints))
         self._total = self._bounds[-1] if self._bounds else 0
+        self.count = len(self._endpoints)
 
     def draw(self, now: float, avoid: Collection[Endpoint]) -> Endpoint | None:
         """One that is available, each as likely as its share; None where there is none."""

@@ -19,7 +19,19 @@ __all__ = ["main", "program"]
 
 _NAME = "framework"
 _COMPLETE_VARIABLE = "_FRAMEWORK_COMPLETE"
-_COMMANDS = ("run", "routes", "check", "config", "openapi", "app", "new", "version", "completion")
+_COMMANDS = (
+    "run",
+    "routes",
+    "check",
+    "config",
+    "openapi",
+    "gateway",
+    "app",
+    "new",
+    "chat",
+    "version",
+    "completion",
+)
 
 
 class _Program(click.Group):

@@ -24,7 +24,7 @@ from framework.errors import SetupError
 from framework.net.loop import run as run_loop
 from framework.net.settings import ServerSettings
 
-__all__ = ["command"]
+__all__ = ["SETTINGS", "command", "logging_of", "serve_one", "wants_supervisor"]
 
 Announce = Callable[[Sequence[str]], None]
 
@@ -94,10 +94,10 @@ def command(
             warn(line)
 
     try:
-        if watched or _wants_supervisor(runtime.server_settings, os.environ):
+        if watched or wants_supervisor(runtime.server_settings, os.environ):
             code = _serve_many(target, runtime, watched, announce, debug=debug)
             click.get_current_context().exit(code)
-        _serve_one(target, runtime, announce)
+        serve_one(target, runtime, announce)
     except SetupError as error:
         raise Failure(error.problems) from error
 
@@ -121,7 +121,7 @@ def _run_hosted(
             warn(line)
 
     try:
-        if watched or _wants_supervisor(hosting.server, os.environ):
+        if watched or wants_supervisor(hosting.server, os.environ):
             code = serve_hosted_by_many(hosting, watched, announce)
             click.get_current_context().exit(code)
         serve_hosted(hosting, announce)
@@ -129,7 +129,7 @@ def _run_hosted(
         raise Failure(error.problems) from error
 
 
-def _wants_supervisor(settings: ServerSettings, environ: Mapping[str, str]) -> bool:
+def wants_supervisor(settings: ServerSettings, environ: Mapping[str, str]) -> bool:
     """Whether what was asked for takes a process above the one that serves: to replace it, or to speak for it."""
     limited = settings.max_requests is not None or settings.max_rss is not None
     managed = any(name in environ for name in ("LISTEN_FDS", "NOTIFY_SOCKET"))
@@ -141,7 +141,7 @@ def _serve_many(
 ) -> int:
     from framework.app.workers import serve_many
 
-    with _logging_of(runtime):
+    with logging_of(runtime):
         return serve_many(
             target.name,
             runtime.settings,
@@ -153,7 +153,7 @@ def _serve_many(
         )
 
 
-def _logging_of(runtime: Runtime) -> AbstractContextManager[object]:
+def logging_of(runtime: Runtime) -> AbstractContextManager[object]:
     """The supervisor writes as its workers do, where the app has the plugin that says how."""
     settings = runtime.settings.sections.get("logging")
     if settings is None:
@@ -167,7 +167,8 @@ def _logging_of(runtime: Runtime) -> AbstractContextManager[object]:
     return configured(settings)
 
 
-def _serve_one(target: Target, runtime: Runtime, announce: Announce) -> None:
+def serve_one(target: Target, runtime: Runtime, announce: Announce) -> None:
+    """Serves from this process. Raises Failure where the app does not start, or fails."""
     serving = False
 
     def on_serving(urls: Sequence[str]) -> None:

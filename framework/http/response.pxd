@@ -9,3 +9,4 @@ cdef class StreamingResponse(Response):
     cdef public object content
     cdef public object length
     cdef public object on_drain
+    cdef public object trailers

@@ -103,6 +103,9 @@ class StreamingResponse(Response):
     Args:
         content: pieces of bytes or text. Closed (``aclose``) when it ends and when the client goes away.
         length: the body's bytes where known: then Content-Length frames it, else chunked does (RFC 9112 section 7.1).
+        trailers: called when the content is over, for fields that were not known before, as a digest. They follow a
+            chunked body, all of them to a client that asks for trailers (``TE: trailers``), to others
+            those that a Trailer field of the response declares; see ``framework.http.trailers``.
 
     The head goes out with the first piece, so that what fails before it is answered as an error; later failures cut
     the connection. An empty first piece sends the head alone, ahead of a body that takes its time; other empty pieces
@@ -112,7 +115,7 @@ class StreamingResponse(Response):
     should end then.
     """
 
-    __slots__ = ("content", "length", "on_drain")
+    __slots__ = ("content", "length", "on_drain", "trailers")
 
     kind: ClassVar[int] = STREAM
 
@@ -124,8 +127,10 @@ class StreamingResponse(Response):
         headers: HeaderInput | None = None,
         media_type: str | None = None,
         length: int | None = None,
+        trailers: Callable[[], HeaderInput] | None = None,
     ) -> None:
         super().__init__(b"", status, headers=headers, media_type=media_type)
         self.content = content
         self.length = length
+        self.trailers = trailers
         self.on_drain: Callable[[], None] | None = None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from functools import partial
 from typing import Final, Protocol
 
 from framework.errors import LocalProtocolError
 from framework.http.request import Request
 from framework.http.response import PLAIN, Response, StreamingResponse
+from framework.http.trailers import trailers_of
 from framework.net.core import Core
 from framework.net.encoder import BODILESS
-from framework.wire.chunked import LAST_CHUNK, encode_chunk
+from framework.wire.chunked import LAST_CHUNK, encode_chunk, encode_last_chunk
 
 __all__ = ["Outlet", "send_stream"]
 
@@ -161,7 +163,8 @@ async def _send(
         if prompt:
             sending.write(b"")
         if not bodiless:
-            await sending.body(pieces, response.length, chunked)
+            end = partial(_last_chunk, request, response) if chunked else _nothing
+            await sending.body(pieces, response.length, end, chunked=chunked)
     except (Exception, asyncio.CancelledError) as error:
         _fail(outlet, core, request, error, sending, added)
     finally:
@@ -188,6 +191,14 @@ def _fail(
     own = ABOUT_CONTENT.union(failed.headers)
     failed.headers.extend([pair for pair in added if pair[0] not in own])
     outlet.write(outlet.encode(request, failed))
+
+
+def _last_chunk(request: Request, response: StreamingResponse) -> bytes:
+    return LAST_CHUNK if response.trailers is None else encode_last_chunk(trailers_of(request, response))
+
+
+def _nothing() -> bytes:
+    return b""
 
 
 def _pairs(response: Response) -> list[tuple[str, str]]:
@@ -221,8 +232,12 @@ class Sending:
         self._outlet.write(self.held + data if self.held else data)
         self.held = b""
 
-    async def body(self, pieces: Pieces, length: int | None, chunked: bool) -> None:
-        """Raises LocalProtocolError where the pieces do not make up ``length`` bytes."""
+    async def body(
+        self, pieces: Pieces, length: int | None, end: Callable[[], bytes], *, chunked: bool
+    ) -> None:
+        """Writes the pieces and, when they are over, ``end()``. Raises LocalProtocolError where the pieces do not make
+        up ``length`` bytes.
+        """
         left = length
         count = 0
         async for piece in pieces:
@@ -241,4 +256,4 @@ class Sending:
         if left:
             raise LocalProtocolError(f"a streamed body is {left} bytes shorter than the length it declared")
         if chunked or self.held:
-            self.write(LAST_CHUNK if chunked else b"")
+            self.write(end())

@@ -30,6 +30,17 @@ cdef object incomplete(bint over):
     return None
 
 
+cdef bytes lowered(const uint8_t* p, const uint8_t* end):
+    """A copy of ASCII, in lower case."""
+    cdef Py_ssize_t size = end - p
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, size)
+    cdef char* to = PyBytes_AS_STRING(made)
+    cdef Py_ssize_t i
+    for i in range(size):
+        to[i] = p[i] | 0x20 if b"A" <= p[i] <= b"Z" else p[i]
+    return made
+
+
 cdef object out_of_range(Py_ssize_t start, Py_ssize_t size):
     raise IndexError(f"a head that starts at byte {start} of {size}")
 
@@ -64,6 +75,25 @@ cdef class Head:
             line_end = <const uint8_t*>memchr(colon, b"\r", end - colon)
             name = PyUnicode_DecodeASCII(<const char*>p, colon - p, NULL).lower()
             out.append((name, text(colon + 1, line_end)))
+            p = line_end + 2
+        return out
+
+    def raw_fields(self):
+        """All field lines in order as (lower-case name, value), both bytes."""
+        cdef bytes block = self.block or b""
+        cdef const uint8_t* p = <const uint8_t*>PyBytes_AS_STRING(block)
+        cdef const uint8_t* end = p + PyBytes_GET_SIZE(block)
+        cdef const uint8_t* colon
+        cdef const uint8_t* line_end
+        cdef const uint8_t* start
+        cdef const uint8_t* stop
+        cdef list out = []
+        while p < end:
+            colon = <const uint8_t*>memchr(p, b":", end - p)
+            line_end = <const uint8_t*>memchr(colon, b"\r", end - colon)
+            start = skipped(colon + 1, line_end)
+            stop = trimmed(start, line_end)
+            out.append((lowered(p, colon), PyBytes_FromStringAndSize(<const char*>start, stop - start)))
             p = line_end + 2
         return out
 

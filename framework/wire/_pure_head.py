@@ -89,6 +89,14 @@ class Head:
             pairs.append((name.lower(), value.strip(" \t")))
         return pairs
 
+    def raw_fields(self) -> list[tuple[bytes, bytes]]:
+        """All field lines in order as (lower-case name, value), both bytes."""
+        pairs: list[tuple[bytes, bytes]] = []
+        for line in self.block.split(b"\r\n")[1:-1]:
+            name, _, value = line.partition(b":")
+            pairs.append((name.lower(), value.strip(b" \t")))
+        return pairs
+
     def field(self, name: str) -> str | None:
         """The value of the first field called ``name`` (lower case), or None."""
         line = f"\r\n{name}:".encode()

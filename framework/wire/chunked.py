@@ -8,9 +8,9 @@ from typing import Final, NoReturn
 
 from framework.errors import LocalProtocolError, ProtocolError, RemoteProtocolError
 from framework.wire._pure_grammar import TCHAR, VCHARS
-from framework.wire.leaves import Limits
+from framework.wire.leaves import Limits, encode_fields
 
-__all__ = ["FORBIDDEN_TRAILERS", "LAST_CHUNK", "ChunkedDecoder", "encode_chunk"]
+__all__ = ["FORBIDDEN_TRAILERS", "LAST_CHUNK", "ChunkedDecoder", "encode_chunk", "encode_last_chunk"]
 
 LAST_CHUNK: Final = b"0\r\n\r\n"
 
@@ -50,6 +50,16 @@ _CR, _LF = b"\r\n"
 def encode_chunk(data: bytes) -> bytes:
     """One chunk; nothing for no data, because an empty chunk would end the body."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+
+
+def encode_last_chunk(trailers: list[tuple[str, str]]) -> bytes:
+    """The end of a body, with these fields behind it. Raises LocalProtocolError as ``encode_fields`` does, and for a
+    field that is never in a trailer section.
+    """
+    for name, _ in trailers:
+        if name.lower() in FORBIDDEN_TRAILERS:
+            raise LocalProtocolError(f"the field {name!r} in a trailer section")
+    return b"0\r\n%b\r\n" % encode_fields(trailers)
 
 
 class ChunkedDecoder:

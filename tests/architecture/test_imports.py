@@ -68,3 +68,28 @@ def test_a_module_that_does_something_is_noticed(root: Path) -> None:
     assert report["events"] == ["socket.__new__"]
     assert report["threads"] == ["busy"]
     assert report["handlers"] == ["root"]
+
+
+def test_a_worker_is_run_as_a_program_that_nothing_has_imported(root: Path) -> None:
+    """``python -m`` warns of a module that its own package, or what that brings, has imported before."""
+    everything = "import framework.app.workers, framework.app.hosting, framework.cli.program"
+    assert "framework.net.worker" not in after(root, everything)["modules"]
+
+
+def test_the_client_is_imported_when_it_is_asked_for(root: Path) -> None:
+    assert "framework.net.client" not in after(root, "import framework")["modules"]
+    code = "import framework; framework.HTTPClient, framework.connect_websocket"
+    assert "framework.net.client" in after(root, code)["modules"]
+
+
+def test_every_name_that_is_exported_is_there(root: Path) -> None:
+    code = "import framework\nassert all(getattr(framework, name) for name in framework.__all__)\n"
+    after(root, code + "assert set(framework.__all__) <= set(dir(framework))")
+    done = subprocess.run(
+        [sys.executable, "-c", "import framework; framework.nothing"],
+        cwd=root,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert "AttributeError: module 'framework' has no attribute 'nothing'" in done.stderr

@@ -26,6 +26,15 @@ async def test_both_workers_serve(shop: Path) -> None:
         assert pids == {str(pid) for pid in workers_of(server.pid)}
 
 
+async def test_workers_start_without_a_warning(shop: Path) -> None:
+    """runpy's "found in sys.modules after import of package", among others."""
+    async with served("shop:app", shop) as server:
+        assert (await fetch(server.port))[0] == 200
+        server.signal(signal.SIGTERM)
+        assert await server.ended() == 0
+    assert [line for line in server.lines if "Warning" in line or "runpy" in line] == []
+
+
 async def test_the_app_is_told_how_many_workers_there_are(shop: Path) -> None:
     async with served("shop:app", shop, workers=3) as server:
         assert await fetch(server.port, "/workers") == (200, "3")

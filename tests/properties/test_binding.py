@@ -22,7 +22,7 @@ from framework import Body, Cookie, Form, Header, Query, Request, Response
 from framework.app.binding import Bound, bind, read_signature
 from framework.di import Container
 from framework.middleware import ErrorMap
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 ERRORS = ErrorMap()
 SAFE_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from framework.http.request import Request
 from framework.http.response import Response, StreamingResponse
 from tests.support.harness import App, Client, Harness, harness
+from tests.support.pieces import split
 from tests.support.replies import Reply
 
 KINDS = ("inline", "plain", "suspends", "reads late", "streams", "ignores", "fails", "echoes")
@@ -121,13 +121,12 @@ def answers(sent: list[Sent], server: Harness, cuts: list[int], *, wait: bool = 
     """The answers to requests whose bytes come in pieces; with ``wait`` the server has time in between."""
     data = b"".join(request.data for request in sent)
     client = server.connect()
-    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    for start, stop in pairwise(edges):
+    for piece in split(data, cuts):
         if wait:
-            client.send(data[start:stop])
+            client.send(piece)
             server.advance(0.003)
         else:
-            server.loop.call_soon(client.transport.feed, data[start:stop])
+            server.loop.call_soon(client.transport.feed, piece)
     server.advance(5)
     assert not client.closed
     return _undated(client, sent)
@@ -210,9 +209,8 @@ def test_whatever_comes_nothing_is_left_behind(
     data = data[:at] + rubbish + data[at:]
     with harness(app(), header_timeout=1.0, body_timeout=1.0, keep_alive_timeout=2.0) as server:
         client = server.connect()
-        edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-        for start, stop in pairwise(edges):
-            client.send(data[start:stop])
+        for piece in split(data, cuts):
+            client.send(piece)
         if end == "reset":
             client.reset()
         elif end == "eof":

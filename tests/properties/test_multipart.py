@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from framework.errors import HTTPError
 from framework.http.multipart import MultipartLimits, read_multipart
-from tests.support.fake_request import fake_request
+from framework.testing import fake_request
 
 NAMES = st.text(
     st.characters(codec="utf-8", exclude_characters='"\\\r\n%', exclude_categories=["Cc"]), max_size=8

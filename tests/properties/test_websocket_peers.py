@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from codecs import getincrementaldecoder
-from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +21,7 @@ from framework.wire.websocket.frames import (
     encode_pong,
 )
 from framework.wire.websocket.leaves import FrameParser, encode_frame
+from tests.support.pieces import split
 
 # What may be said: a message in fragments, or a control frame.
 Said = tuple[int, list[bytes]]
@@ -76,10 +76,9 @@ class Peer:
 
 def ours(parser: FrameParser, data: bytes, cuts: list[int]) -> tuple[list[Event], int]:
     events: list[Event] = []
-    edges = sorted({0, *(cut % (len(data) + 1) for cut in cuts), len(data)})
-    for start, stop in pairwise(edges):
+    for piece in split(data, cuts):
         try:
-            events += parser.feed(data[start:stop])
+            events += parser.feed(piece)
         except WebSocketError as error:
             return events + error.events, error.code
     return events, 0

@@ -6,7 +6,6 @@ import importlib
 import os
 import zlib
 from collections.abc import Callable
-from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from framework.errors import LocalProtocolError
 from framework.wire.websocket import _pure, leaves
 from framework.wire.websocket.events import Event, WebSocketError
+from tests.support.pieces import split
 
 Outcome = tuple[list[Event], int, str]
 
@@ -63,10 +63,9 @@ def outcome(twin: Any, data: bytes, cuts: list[int], options: dict[str, Any]) ->
         options["inflater"] = Inflater()
     parser = twin.FrameParser(side, **options)
     events: list[Event] = []
-    edges = sorted({0, *(cut % (len(data) + 1) for cut in cuts), len(data)})
-    for start, stop in pairwise(edges):
+    for piece in split(data, cuts):
         try:
-            events += parser.feed(data[start:stop])
+            events += parser.feed(piece)
         except WebSocketError as error:
             assert parser.ended
             assert parser.feed(data) == []

@@ -67,7 +67,9 @@ def outcome(names: tuple[str, ...], parse: Callable[[], Any]) -> Outcome:
         return "fault", error.status, error.reason
     if head is None:
         return None
-    return (*(getattr(head, name) for name in names), tuple(head.fields()), head.field("cookie"))
+    fields = head.fields()
+    assert head.raw_fields() == [(name.encode(), value.encode("latin-1")) for name, value in fields]
+    return (*(getattr(head, name) for name in names), tuple(fields), head.field("cookie"))
 
 
 def kind(outcome: Outcome) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from framework.balancing import Failure
-from framework.errors import HTTPError, PeerClosed, RemoteProtocolError
-from framework.net.client import ConnectError, ExchangeDeadline, PoolExhausted, StaleConnection
+from framework.errors import HTTPError, PeerClosed, RemoteProtocolError, ResourceError
+from framework.net.client import ConnectError, ExchangeDeadline, StaleConnection
 from framework.resilience import Outcome
 
 __all__ = ["Failed", "failed_by", "unavailable"]
 
 
 class Failed(Exception):
-    """A try that came to nothing: what it was, and what the client gets if it was the last."""
+    """A try that came to nothing: what it was, and what the client gets if it was the last (``is_final``: it was)."""
 
-    def __init__(self, outcome: Outcome, answer: HTTPError, failure: Failure | None) -> None:
+    def __init__(
+        self, outcome: Outcome, answer: HTTPError, failure: Failure | None, *, is_final: bool = False
+    ) -> None:
         super().__init__(outcome)
+        self.is_final = is_final
         self.outcome = outcome
         self.answer = answer
         self.failure = failure
@@ -32,7 +35,7 @@ def failed_by(error: Exception) -> Failed:
         sent = error.phase not in ("connect",)
         outcome = Outcome.LATE if sent else Outcome.NOT_SENT
         return Failed(outcome, HTTPError(504, "the upstream took too long"), Failure.LOCAL)
-    if isinstance(error, PoolExhausted):
+    if isinstance(error, ResourceError):  # PoolExhausted, or a cluster that was closed meanwhile
         return Failed(Outcome.NOT_SENT, unavailable("the upstream is busy"), None)
     if isinstance(error, RemoteProtocolError):
         return Failed(Outcome.BROKEN, HTTPError(502, "the upstream's answer is broken"), Failure.LOCAL)

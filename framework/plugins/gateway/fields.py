@@ -8,7 +8,7 @@ it can remove nothing that routing, framing or trust hangs on (traefik#12690).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from framework.http.request import Request
@@ -48,7 +48,9 @@ _FORWARDED: Final = frozenset(
         "x-client-cert",
     }
 )
-_OURS: Final = frozenset({"host", "content-length", "via", "expect", "proxy-authorization"})
+_OURS: Final = frozenset(
+    {"host", "content-length", "via", "expect", "proxy-authorization", "traceparent", "tracestate"}
+)
 _NEVER_GO: Final = HOP_BY_HOP | _FORWARDED | _OURS
 _NOT_BY_CONNECTION: Final = frozenset(
     {
@@ -65,6 +67,10 @@ _NOT_BY_CONNECTION: Final = frozenset(
 )
 
 
+_NOTHING: Final[frozenset[str]] = frozenset()
+_USUAL: Final = frozenset({"close", "keep-alive", "Keep-Alive", "upgrade", "Upgrade"})
+
+
 def alias_of(name: str) -> str:
     """One name for all spellings of a field."""
     return name.replace("_", "-").replace(".", "-") if "_" in name or "." in name else name
@@ -73,7 +79,9 @@ def alias_of(name: str) -> str:
 def says_more(connection: str | None) -> frozenset[str]:
     """The fields that Connection names as its own, but for those that no client may take away."""
     if connection is None:
-        return frozenset()
+        return _NOTHING
+    if connection in _USUAL:
+        return _NOTHING
     named = {option.strip(" \t").lower() for option in connection.split(",")}
     return frozenset(named) - _NOT_BY_CONNECTION - {"", "close", "keep-alive", "upgrade"}
 
@@ -120,30 +128,35 @@ class Forwarding:
 def request_fields(request: Request, dropped: Callable[[str], bool] | None = None) -> Pairs:
     """The client's fields that go on. ``dropped``: says which more do not, by alias: identity that only policies
     give."""
-    hop = says_more(request.field("connection"))
-    kept: Pairs = []
-    for pair in request.fields():
-        name = pair[0]
-        if name in _NEVER_GO or name in hop:
-            continue
-        if "_" in name or "." in name:
-            alias = alias_of(name)
-            if alias in _NEVER_GO:
-                continue
-        if dropped is not None and dropped(name):
-            continue
-        kept.append(pair)
+    fields = request.fields()
+    hop = says_more(_connection(fields))
+    kept = [pair for pair in fields if pair[0] not in _NEVER_GO and pair[0] not in hop]
+    if _has_alias(kept):
+        kept = [pair for pair in kept if alias_of(pair[0]) not in _NEVER_GO]
+    if dropped is not None:
+        kept = [pair for pair in kept if not dropped(pair[0])]
     return kept
 
 
-def response_fields(fields: Iterable[tuple[str, str]], connection: str | None) -> Pairs:
+def _connection(fields: Pairs) -> str | None:
+    """What all Connection lines say together."""
+    found = [value for name, value in fields if name == "connection"]
+    if not found:
+        return None
+    return found[0] if len(found) == 1 else ",".join(found)
+
+
+def _has_alias(fields: Pairs) -> bool:
+    for name, _ in fields:  # noqa: SIM110 - a generator would cost more than the loop
+        if "_" in name or "." in name:
+            return True
+    return False
+
+
+def response_fields(fields: Pairs) -> Pairs:
     """An upstream's fields that go on: all but those about its connection, and the framing, which is made anew."""
-    hop = says_more(connection)
-    return [
-        pair
-        for pair in fields
-        if pair[0] not in HOP_BY_HOP and pair[0] not in hop and pair[0] not in _REFRAMED
-    ]
+    hop = says_more(_connection(fields))
+    return [pair for pair in fields if pair[0] not in _NOT_PASSED and pair[0] not in hop]
 
 
-_REFRAMED: Final = frozenset({"content-length", "date"})
+_NOT_PASSED: Final = HOP_BY_HOP | {"content-length", "date"}

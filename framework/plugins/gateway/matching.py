@@ -76,7 +76,7 @@ def _test_of(route: str, want: str) -> Callable[[str | None], bool]:
         try:
             matches = re.compile(want[1:]).fullmatch
         except re.error as error:
-            raise SetupError(f"route {route}: {want[1:]!r} is no regular expression: {error}") from None
+            raise SetupError(f"routes.{route}: {want[1:]!r} is no regular expression: {error}") from None
         return lambda value: value is not None and matches(value) is not None
     return lambda value: value == want
 
@@ -103,8 +103,13 @@ class Matcher(Generic[T]):
     """Made by ``MatcherBuilder.build``; never changes."""
 
     def __init__(
-        self, hosts: Mapping[str, _Host[T]], wild: Sequence[tuple[str, _Host[T]]], any_host: _Host[T] | None
+        self,
+        hosts: Mapping[str, _Host[T]],
+        wild: Sequence[tuple[str, _Host[T]]],
+        any_host: _Host[T] | None,
+        candidates: Sequence[_Candidate[T]] = (),
     ) -> None:
+        self._candidates = tuple(candidates)
         self._hosts = dict(hosts)
         self._wild = list(wild)
         self._any = any_host
@@ -128,6 +133,42 @@ class Matcher(Generic[T]):
         if found is None and allowed:
             return frozenset(allowed)
         return found
+
+    def judge(self, request: Request) -> list[tuple[str, tuple[int, ...], str]]:
+        """What each route says to a request, those that fit first: its name, its score, and why it does not fit, or "".
+
+        The score compares host, kind of path, length of path, and conditions. For people: ``find`` decides."""
+        judged = [
+            (candidate.name, _score(candidate), self._why_not(candidate, request))
+            for candidate in self._candidates
+        ]
+        return sorted(judged, key=lambda one: (not one[2], one[1]), reverse=True)
+
+    def _why_not(self, candidate: _Candidate[T], request: Request) -> str:
+        match, path, name = candidate.match, request.path, host_name(request.origin.host)
+        host = None if match.host is None else match.host.lower().removesuffix(".")
+        if host is not None and (name != host if not host.startswith("*") else not name.endswith(host[1:])):
+            return f"its host is {match.host}"
+        if match.exact is not None and path != match.exact:
+            return f"its path is {match.exact}"
+        if match.pattern is not None and not self._fits_pattern(candidate, path):
+            return f"its pattern is {match.pattern}"
+        prefix = (match.path or "/").rstrip("/")
+        if match.exact is None and match.pattern is None and not f"{path}/".startswith(f"{prefix}/"):
+            return f"its path begins with {match.path}"
+        if candidate.methods and request.method not in candidate.methods:
+            return f"it takes {', '.join(sorted(candidate.methods))}"
+        wrong = [key for key, test in candidate.headers if not test(request.field(key))]
+        wrong += [f"?{key}" for key, test in candidate.query if not test(request.query.get(key))]
+        return f"{', '.join(wrong)} does not fit" if wrong else ""
+
+    def _fits_pattern(self, candidate: _Candidate[T], path: str) -> bool:
+        for host in (*self._hosts.values(), *(one for _, one in self._wild), self._any):
+            if host is not None and host.patterns is not None:
+                found, _ = host.patterns.find(_METHOD, path)
+                if found is not None and candidate in found:
+                    return True
+        return False
 
     def _hosts_of(self, request: Request) -> list[_Host[T]]:
         name = host_name(request.origin.host)
@@ -171,6 +212,18 @@ class Matcher(Generic[T]):
             end = path.rfind("/", 0, end)
 
 
+def _score(candidate: _Candidate[T]) -> tuple[int, ...]:
+    match = candidate.match
+    host = 0 if match.host is None else 1000 if not match.host.startswith("*") else match.host.count(".")
+    if match.exact is not None:
+        path = (3, 0)
+    elif match.pattern is not None:
+        path = (2, 0)
+    else:
+        path = (1, len((match.path or "/").rstrip("/")))
+    return (host, *path, candidate.rank[0], int(candidate.rank[1]))
+
+
 def host_name(host: str) -> str:
     """The name in a Host field's value: without its port, in lower case."""
     name = host.lower()
@@ -211,7 +264,7 @@ class MatcherBuilder(Generic[T]):
             key = candidate.match.host.lower().removesuffix(".") if candidate.match.host is not None else ""
             if "*" in key.removeprefix("*.") or key == "*.":
                 self._problems.append(
-                    f"route {candidate.name}: {key!r} is no host: use example.com or *.example.com"
+                    f"routes.{candidate.name}: {key!r} is no host: use example.com or *.example.com"
                 )
                 continue
             host = hosts.setdefault(key, _Host())
@@ -229,7 +282,7 @@ class MatcherBuilder(Generic[T]):
             key=lambda one: -len(one[0]),
         )
         exact = {key: host for key, host in hosts.items() if key and not key.startswith("*")}
-        return Matcher(exact, wild, hosts.get(""))
+        return Matcher(exact, wild, hosts.get(""), self._candidates)
 
     def _place(
         self, candidate: _Candidate[T], host: _Host[T], patterns: dict[str, list[_Candidate[T]]]
@@ -251,7 +304,7 @@ class MatcherBuilder(Generic[T]):
             try:
                 builder.add(pattern, [_METHOD], candidates)
             except SetupError as error:
-                self._problems += [f"route {candidates[0].name}: {problem}" for problem in error.problems]
+                self._problems += [f"routes.{candidates[0].name}: {problem}" for problem in error.problems]
         try:
             return builder.build(_nothing, _nothing, None, head=lambda value: value)
         except SetupError as error:
@@ -263,7 +316,7 @@ class MatcherBuilder(Generic[T]):
         for index, one in enumerate(candidates):
             for other in candidates[index + 1 :]:
                 if one.overlaps(other):
-                    self._problems.append(f"routes {one.name} and {other.name} take the same requests")
+                    self._problems.append(f"routes.{one.name}: it takes the same requests as {other.name}")
 
 
 def _nothing(methods: tuple[str, ...]) -> None:

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
 from framework.app.plugin import Setup
+from framework.app.runtime import Runtime
+from framework.asgi.loading import looks_like_asgi
+from framework.asgi.types import ASGIApp
 from framework.di import Scope
 from framework.errors import PluginError, SetupError
 from framework.http.handler import Handler
 from framework.http.request import Request
 from framework.http.response import Response
 from framework.middleware.chain import Hooks, Phase
+from framework.plugins.gateway.access import GatewayLog
+from framework.plugins.gateway.admin import administered
 from framework.plugins.gateway.config import GatewayConfig
 from framework.plugins.gateway.gateway import Gateway
+from framework.plugins.gateway.hosted import HostedApp
+from framework.plugins.gateway.metrics import measured
+from framework.plugins.gateway.service import GatewayService
+from framework.plugins.gateway.source import Source
 from framework.plugins.ratelimit import RateLimitSettings
 from framework.plugins.ratelimit.engine import Engine
 from framework.plugins.ratelimit.settings import engine_of
@@ -75,11 +84,15 @@ _PATTERNS: Final = frozenset({"/", "/{path:path}"})
 class GatewayPlugin:
     """Sends on whatever no other route of the app takes. Section ``[gateway]``; see ``GatewayConfig``.
 
-    Install it ahead of metrics and logs, which then know requests by their gateway route. The running ``Gateway`` is
-    injected.
+    Install it ahead of metrics and logs, which then know requests by their gateway route. The running ``Gateway`` and
+    its ``GatewayService`` are injected.
 
     Args:
-        handlers: handlers of this process, by the names that routes use: the same policies stand around them.
+        handlers: handlers of this process, or ASGI applications, by the names that routes use: the same policies
+            stand around them.
+        files: the app's TOML files, to be read again when they change; none: the configuration stays as it is, but for
+            ``Gateway.reload``.
+        flags, overrides: as the app is built with, for the same purpose.
         secret: for the tokens of sticky endpoints; made of the machine's id where not given, so that all
             workers agree. Give one where several machines share a name.
 
@@ -91,27 +104,41 @@ class GatewayPlugin:
     requires: frozenset[str] = frozenset()
     config_type = GatewayConfig
 
-    def __init__(self, *, handlers: Mapping[str, Handler] | None = None, secret: bytes | None = None) -> None:
-        self._handlers = dict(handlers or {})
+    def __init__(
+        self,
+        *,
+        handlers: Mapping[str, Handler | ASGIApp] | None = None,
+        files: Sequence[Path] = (),
+        flags: Mapping[str, str] | None = None,
+        overrides: Mapping[str, object] | None = None,
+        secret: bytes | None = None,
+    ) -> None:
+        self._given = dict(handlers or {})
+        self._files = tuple(files)
+        self._flags = dict(flags or {})
+        self._overrides = dict(overrides or {})
         self._secret = secret
         self.gateway: Gateway | None = None
 
     def setup(self, setup: Setup, config: GatewayConfig) -> None:
         """Builds the gateway; it opens with the app."""
         engine = _engine(config, setup.worker_count)
+        handlers = self._handlers(setup)
         try:
             gateway = Gateway(
                 config,
-                handlers=self._handlers,
+                handlers=handlers,
                 engine=engine,
                 secret=self._secret or _machine_secret(),
+                workers=setup.worker_count,
             )
         except SetupError as error:
-            raise PluginError([f"gateway.{problem}" for problem in error.problems]) from None
+            problems = [f"gateway.{problem}" for problem in error.problems]
+            raise PluginError(Source(self._files, {}).placed(problems)) from None
         self.gateway = gateway
         setup.use(_Finding(gateway), phase=Phase.EDGE)
-        if any(route.config.policies.limits for route in gateway.generation.routes.values()):
-            setup.engine(engine)
+        if config.access_log:
+            setup.use(GatewayLog(), phase=Phase.EDGE)
         routes = setup.routes()
 
         async def forward(request: Request) -> Response:
@@ -123,6 +150,34 @@ class GatewayPlugin:
         setup.provide(lambda: gateway, scope=Scope.APP, provides=Gateway)
         setup.lifespan(_living(gateway, engine))
         setup.check("clusters", lambda: _check(gateway))
+
+        async def serve(runtime: Runtime) -> AsyncGenerator[GatewayService]:
+            async with (
+                GatewayService(
+                    gateway, self._source(runtime), watch=config.watch, hang_up=runtime.worker_count == 1
+                ) as service,
+                administered(service, runtime),
+            ):
+                yield service
+
+        setup.provide(serve, scope=Scope.APP)
+
+    def _handlers(self, setup: Setup) -> dict[str, Handler]:
+        handlers: dict[str, Handler] = {}
+        for name, given in self._given.items():
+            if looks_like_asgi(given):
+                hosted = HostedApp(cast("ASGIApp", given))
+                setup.lifespan(hosted.lifespan)
+                handlers[name] = hosted
+            else:
+                handlers[name] = cast("Handler", given)
+        return handlers
+
+    def _source(self, runtime: Runtime) -> Source | None:
+        if not self._files:
+            return None
+        sections = {name: type(section) for name, section in runtime.settings.sections.items()}
+        return Source(self._files, sections, flags=self._flags, overrides=self._overrides)
 
 
 class _Finding(Hooks):
@@ -144,7 +199,8 @@ def _living(gateway: Gateway, engine: Engine) -> Any:
         try:
             await gateway.open()
             try:
-                yield
+                async with measured(app, gateway):
+                    yield
             finally:
                 await gateway.close()
         finally:

@@ -6,11 +6,10 @@ compression. After a refusal nothing more runs.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -19,12 +18,10 @@ from framework.http.handler import Handler, Middleware
 from framework.http.request import Request
 from framework.http.response import Response, StreamingResponse
 from framework.middleware.body_limit import BodyLimit
-from framework.middleware.chain import Hooks
 from framework.middleware.compression import Compression
 from framework.middleware.cors import CORS
 from framework.plugins.auth import (
     JWKS,
-    PRINCIPAL,
     APIKeys,
     BasicAuth,
     ForwardAuth,
@@ -36,18 +33,34 @@ from framework.plugins.auth import (
     require_scopes,
 )
 from framework.plugins.auth.forward import Ask
-from framework.plugins.gateway.config import FaultConfig, JWTConfig, LimitConfig, PoliciesConfig
+from framework.plugins.gateway.config import JWTConfig, LimitConfig, PoliciesConfig
 from framework.plugins.gateway.edits import Edits
+from framework.plugins.gateway.layers import (
+    Counted,
+    answered,
+    any_of,
+    around,
+    cached,
+    failing_on_purpose,
+    known_user,
+    under_maintenance,
+)
 from framework.plugins.gateway.matching import Found
 from framework.plugins.ratelimit import DECISION, Policy, RateLimiter
 from framework.plugins.ratelimit.engine import Engine
 from framework.plugins.ratelimit.fields import fields_of
-from framework.plugins.ratelimit.keys import USER, KeyOf, by_client, by_header, by_user
+from framework.plugins.ratelimit.keys import KeyOf, by_client, by_header, by_user
 from framework.plugins.ratelimit.limiter import exceeded
 
 __all__ = ["Fetch", "Policies", "Tools", "merged"]
 
 Fetch: TypeAlias = Callable[[str], Awaitable[bytes]]
+
+
+class Closing(Protocol):
+    """Works in the background until it is closed."""
+
+    async def aclose(self) -> None: ...
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -83,6 +96,7 @@ class Policies:
 
     Attributes:
         onions: the outermost first.
+        limiters: those among them, for their counts.
         drops: fields of clients that only policies may set, for the forwarder to leave out; None where there are none.
 
     Raises:
@@ -92,8 +106,9 @@ class Policies:
     def __init__(self, name: str, config: PoliciesConfig, tools: Tools) -> None:
         self._name = name
         self._tools = tools
-        self._closers: list[JWKS] = []
+        self._closers: list[Closing] = []
         self._forward: ForwardAuth | None = None
+        self.limiters: list[RateLimiter] = []
         self.onions: list[Middleware] = []
         self.in_flight = 0
         self._build(config)
@@ -102,6 +117,10 @@ class Policies:
     def drops(self) -> Callable[[str], bool] | None:
         """Whether a client's field is one that only the deciding service may set."""
         return None if self._forward is None else self._forward.is_copied
+
+    def owns(self, closing: Closing) -> None:
+        """Something that ends with these policies."""
+        self._closers.append(closing)
 
     async def aclose(self) -> None:
         """Stops what works in the background."""
@@ -114,11 +133,11 @@ class Policies:
         if not edits.are_none:
             add(self._edited(edits))
         if config.maintenance is not None:
-            add(_closed(config.maintenance))
+            add(under_maintenance(config.maintenance))
         if config.allow or config.deny:
             add(around(IPRules(allow=config.allow, deny=config.deny)))
         if config.fault is not None and config.fault.enabled:
-            add(_faulty(config.fault, self._tools.random))
+            add(failing_on_purpose(config.fault, self._tools.random))
         if config.cors is not None:
             cors = config.cors
             layer = CORS(
@@ -143,6 +162,8 @@ class Policies:
             add(around(BodyLimit(config.max_body)))
         if config.compress:
             add(Compression())
+        if config.cache is not None:
+            add(cached(config.cache, self._name))
 
     # -- who asks -----------------------------------------------------------------------------------------------------
 
@@ -168,8 +189,8 @@ class Policies:
                 "roles and scopes are asked of somebody: add jwt, api_keys, basic or forward_auth"
             )
         if ways:
-            self.onions.append(ways[0] if len(ways) == 1 else _any_of(ways))
-            self.onions.append(_known_user)
+            self.onions.append(ways[0] if len(ways) == 1 else any_of(ways))
+            self.onions.append(known_user)
         if config.roles:
             self.onions.append(require_roles(*config.roles))
         if config.scopes:
@@ -217,6 +238,7 @@ class Policies:
             for name, limit in limits.items()
         ]
         limiter = RateLimiter(policies, self._tools.engine)
+        self.limiters.append(limiter)
         keys = [_key_of(limit.key) for limit in limits.values()]
         fields = fields_of("draft-11", policies)
         local = not self._tools.engine.remote
@@ -249,7 +271,7 @@ class Policies:
                     self.in_flight -= 1
                     raise
                 if isinstance(response, StreamingResponse):
-                    response.content = _Counted(response.content, self)
+                    response.content = Counted(response.content, self)
                 else:
                     self.in_flight -= 1
                 return response
@@ -263,7 +285,7 @@ class Policies:
 
         def layer(handler: Handler) -> Handler:
             async def edited(request: Request) -> Response:
-                response = await _answered(handler, request)
+                response = await answered(handler, request)
                 response.headers.pairs[:] = edits.apply(response.headers.pairs, request, found(request))
                 return response
 
@@ -272,123 +294,9 @@ class Policies:
         return layer
 
 
-class _Counted:
-    """A stream that counts as under way until it ends."""
-
-    def __init__(self, content: AsyncIterable[bytes | str], policies: Policies) -> None:
-        self._content = content
-        self._policies: Policies | None = policies
-
-    async def __aiter__(self) -> AsyncIterator[bytes | str]:
-        try:
-            async for piece in self._content:
-                yield piece
-        finally:
-            await self.aclose()
-
-    async def aclose(self) -> None:
-        policies, self._policies = self._policies, None
-        if policies is not None:
-            policies.in_flight -= 1
-            close = getattr(self._content, "aclose", None)
-            if close is not None:
-                await close()
-
-
 def _key_of(key: str) -> KeyOf:
     if key == "all":
         return lambda request: "all"
     if key == "user":
         return by_user
     return by_client if key == "client" else by_header(key.removeprefix("header:"))
-
-
-async def _answered(handler: Handler, request: Request) -> Response:
-    """The response, rendered already where it was an error."""
-    try:
-        return await handler(request)
-    except Exception as error:
-        response: Response = request.endpoint.failed(request, error)
-        return response
-
-
-def around(hooks: Hooks) -> Middleware:
-    """Hooks as an onion: their ``after`` sees errors as well."""
-
-    def layer(handler: Handler) -> Handler:
-        async def hooked(request: Request) -> Response:
-            response = hooks.before(request)
-            if response is None:
-                response = await _answered(handler, request)
-            return hooks.after(request, response) or response
-
-        return hooked
-
-    return layer
-
-
-def _any_of(ways: Sequence[Middleware]) -> Middleware:
-    """The first way that knows who asks; where none does, the refusal of the first."""
-
-    def layer(handler: Handler) -> Handler:
-        async def reached(request: Request) -> Response:
-            return _REACHED
-
-        tries = [way(reached) for way in ways]
-
-        async def authenticated(request: Request) -> Response:
-            refusal: HTTPError | None = None
-            for attempt in tries:
-                try:
-                    response = await attempt(request)
-                except HTTPError as error:
-                    if error.status not in (401, 403):
-                        raise
-                    refusal = refusal or error
-                    continue
-                return await handler(request) if response is _REACHED else response
-            assert refusal is not None
-            raise refusal
-
-        return authenticated
-
-    return layer
-
-
-_REACHED = Response()
-
-
-def _known_user(handler: Handler) -> Handler:
-    """Tells the limits who asks."""
-
-    async def known(request: Request) -> Response:
-        principal = request.get(PRINCIPAL)
-        if principal is not None:
-            request[USER] = f"{principal.scheme}:{principal.subject}"
-        return await handler(request)
-
-    return known
-
-
-def _closed(text: str) -> Middleware:
-    def layer(handler: Handler) -> Handler:
-        async def closed(request: Request) -> Response:
-            raise HTTPError(503, text or "this service is being maintained", headers={"retry-after": "60"})
-
-        return closed
-
-    return layer
-
-
-def _faulty(config: FaultConfig, random: Random) -> Middleware:
-    def layer(handler: Handler) -> Handler:
-        async def faulty(request: Request) -> Response:
-            if random.random() < config.delay_part:
-                await asyncio.sleep(config.delay)
-            if random.random() < config.abort_part:
-                raise HTTPError(config.abort, "a fault on purpose")
-            return await handler(request)
-
-        return faulty
-
-    return layer

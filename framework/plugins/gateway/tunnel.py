@@ -37,7 +37,7 @@ def tunnelled(
 ) -> Upgrade:
     """The answer 101, behind which the two connections are joined. ``ended`` is called once, when both are gone."""
     head = raw.head
-    fields = response_fields(head.fields(), head.field("connection"))
+    fields = response_fields(head.fields())
     pair = TunnelPair(idle_timeout, ended)
 
     def connect(taken: Taken) -> None:

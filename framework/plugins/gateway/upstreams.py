@@ -7,8 +7,10 @@ import ssl
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from random import Random
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from framework.balancing import (
     Attempt,
@@ -38,6 +40,7 @@ from framework.net.client import (
     client_tls,
 )
 from framework.plugins.gateway.config import ClusterConfig, EndpointConfig, ProbeConfig, TLSConfig
+from framework.plugins.gateway.discovery import Discovery, Found, Resolver, is_discovered
 from framework.resilience import CircuitBreaker, RetryBudget
 from framework.wire.request_head import encode_request_head
 
@@ -88,7 +91,8 @@ class Upstream:
         cluster: picks and judges endpoints.
         breaker: of the whole cluster, None where not asked for.
         budget: of retries, over all its routes.
-        in_flight, refused: requests under way, and those that ``max_requests`` turned away.
+        in_flight: requests under way; who begins one counts it, and calls ``leave`` at its end.
+        refused: requests that ``max_requests`` turned away.
     """
 
     def __init__(
@@ -104,7 +108,10 @@ class Upstream:
         self.name = name
         self.config = config
         self._random = random or Random()
-        self._tls = _tls_of(config.tls)
+        # Making a context takes long and much: where TLS is spoken, or files of it could be wrong.
+        listed = [one if isinstance(one, str) else one.url for one in config.endpoints]
+        wanted = config.tls != TLSConfig() or any("https://" in url for url in listed)
+        self._tls = _tls_of(config.tls) if wanted else None
         self.sticky: Sticky | None = None
         self._secret = secret
         slow = config.slow_start
@@ -132,6 +139,27 @@ class Upstream:
         self._by_endpoint: dict[Endpoint, OriginPool] = {}
         self._stack: AsyncExitStack | None = None
         self._prober: Prober | None = None
+        self._discovery: Discovery | None = None
+        self._names: dict[str, str] = {}
+
+    def can_become(self, config: ClusterConfig) -> bool:
+        """Whether no more than where its endpoints are is different."""
+        return (
+            msgspec.structs.replace(
+                self.config,
+                endpoints=config.endpoints,
+                file=config.file,
+                refresh_interval=config.refresh_interval,
+            )
+            == config
+        )
+
+    def become(self, config: ClusterConfig) -> None:
+        """Takes over where the endpoints are. Those that stay keep their connections and what is known of them."""
+        if config != self.config:
+            self.config = config
+            if self._discovery is not None:
+                self._discovery.follow(config)
 
     def _policy(self) -> LoadBalancer:
         config = self.config
@@ -148,8 +176,8 @@ class Upstream:
 
     # -- life -------------------------------------------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """Begins to probe. Call it in the loop that serves."""
+    async def open(self, resolver: Resolver) -> None:
+        """Looks its endpoints up and begins to probe. Call it in the loop that serves."""
         config = self.config
         stack = AsyncExitStack()
         self._pools = Pools(
@@ -162,22 +190,35 @@ class Upstream:
             Timeouts(),
         )
         stack.push_async_callback(self._pools.aclose)
+        self._stack = stack
+        self._discovery = Discovery(self.name, config, resolver, self._found)
+        await self._discovery.open()
         if config.probe is not None:
             self._prober = Prober(self.cluster, self._probe, random=self._random)
-            await stack.enter_async_context(self._prober)
-        self._stack = stack
+            await self._prober.__aenter__()
+
+    async def stop_looking(self) -> None:
+        """Ends probes and look-ups; requests go on."""
+        prober, self._prober = self._prober, None
+        if prober is not None:
+            await prober.__aexit__(None, None, None)
+        discovery, self._discovery = self._discovery, None
+        if discovery is not None:
+            await discovery.close()
 
     async def close(self) -> None:
         """Ends probes and connections. Requests under way should have ended before."""
+        await self.stop_looking()
         stack, self._stack = self._stack, None
         self._by_endpoint.clear()
-        self._prober = None
+        self._pools = None
         if stack is not None:
             await stack.aclose()
 
-    def update(self, listed: Sequence[EndpointConfig | str]) -> None:
-        """Other endpoints; those that stay keep their connections and what is known of them."""
-        self.cluster.update(endpoints_of(listed))
+    def _found(self, found: Sequence[Found]) -> None:
+        """These are the endpoints now."""
+        self._names = {key_of(each.config.url): each.name for each in found if each.name is not None}
+        self.cluster.update(endpoints_of([each.config for each in found]))
         members = set(self.cluster.endpoints)
         for endpoint in [each for each in self._by_endpoint if each not in members]:
             self._by_endpoint.pop(endpoint)
@@ -199,20 +240,20 @@ class Upstream:
         if key.startswith("unix:"):
             return Origin("localhost", 80, unix_socket=key.removeprefix("unix:"))
         parts = urlsplit(key)
+        if parts.scheme == "https" and self._tls is None:
+            self._tls = _tls_of(self.config.tls)
         tls = self._tls if parts.scheme == "https" else None
-        return Origin(parts.hostname or "", parts.port or 80, tls, self.config.tls.server_name)
+        name = self.config.tls.server_name or self._names.get(key)
+        return Origin(parts.hostname or "", parts.port or 80, tls, name)
 
     def authority(self, endpoint: Endpoint) -> str:
         """What the Host field of a request to the endpoint says where it is not the client's."""
-        return self._origin(endpoint.key).authority
+        origin, name = self._origin(endpoint.key), self._names.get(endpoint.key)
+        return (origin if name is None else origin._replace(host=name)).authority
 
     def begin(self, key: bytes | None, avoid: Sequence[Endpoint]) -> Attempt:
         """Picks an endpoint. Raises NoEndpoint."""
         return self.cluster.begin(key, avoid)
-
-    def enter(self) -> None:
-        """A request begins."""
-        self.in_flight += 1
 
     def leave(self) -> None:
         """A request has ended, its answer and its tunnel included."""
@@ -222,25 +263,10 @@ class Upstream:
 
     async def emptied(self) -> None:
         """Waits until no request is under way."""
-        if self.in_flight:
-            self._empty = asyncio.get_running_loop().create_future()
-            await self._empty
-
-    def report(self) -> dict[str, Any]:
-        """What there is to tell, for operators."""
-        breaker = self.breaker
-        return {
-            "name": self.name,
-            "policy": self.config.policy,
-            "in_flight": self.in_flight,
-            "refused": self.refused,
-            "retries_left": round(self.budget.left(self.clock()), 1),
-            "retries_denied": self.budget.denied,
-            "breaker": None
-            if breaker is None
-            else {"state": breaker.state.value, "opened": breaker.opened, "refused": breaker.refused},
-            "endpoints": self.cluster.report(),
-        }
+        while self.in_flight:
+            if self._empty is None or self._empty.done():
+                self._empty = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._empty)
 
     # -- probes -----------------------------------------------------------------------------------------------------
 
@@ -266,12 +292,6 @@ class Upstream:
             return any(low <= raw.head.status <= high for low, high in config.statuses)
         finally:
             raw.close()
-
-
-def is_discovered(listed: EndpointConfig | str) -> bool:
-    """Whether an endpoint's URL stands for addresses that have to be looked up."""
-    url = listed if isinstance(listed, str) else listed.url
-    return url.startswith(("dns+", "srv"))
 
 
 async def _connects(origin: Origin) -> bool:

@@ -48,14 +48,19 @@ class About:
 
 
 def build_document(routes: Sequence[BuiltRoute], about: About) -> Json:
-    """The document of the routes that are not left out of it.
+    """The document of the routes that are not left out of it; those of WebSockets are, because OpenAPI has no word
+    for them.
 
     Raises:
         SetupError: what cannot be described: a type without a schema, an unknown security scheme, two operations
             with one id.
     """
     return _Document(about).build(
-        [each for each in routes if each.record.options.get("include_in_schema", True)]
+        [
+            each
+            for each in routes
+            if each.record.websocket is None and each.record.options.get("include_in_schema", True)
+        ]
     )
 
 

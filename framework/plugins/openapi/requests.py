@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ __all__ = ["describe_body", "describe_parameters", "refusals"]
 
 _SOURCES: Final = ("path", "query", "header", "cookie")
 _BODIES: Final = {"body": "application/json", "form": "application/x-www-form-urlencoded"}
+_FILES: Final = "multipart/form-data"
 # OpenAPI has other places for these (section 4.8.12.1): they would be ignored.
 _IGNORED: Final = frozenset({("header", "accept"), ("header", "content-type"), ("header", "authorization")})
 
@@ -98,15 +100,36 @@ def _lift_description(described: Json) -> None:
 
 def describe_body(route: BuiltRoute, schemas: Schemas) -> Json | None:
     """The Request Body Object, if the handler reads the body."""
-    for parameter in route.parameters:
-        if parameter.source not in _BODIES:
-            continue
-        schema = schemas.of(parameter.type)
-        if route.record.options.get("strict_unknown"):
-            schemas.then(partial(_close, schema))
-        body: Json = {"content": {_BODIES[parameter.source]: {"schema": schema}}}
-        return {"required": True, **body} if _needs_bytes(parameter) else body
-    return None
+    whole = next((one for one in route.parameters if one.source in _BODIES), None)
+    files = [one for one in route.parameters if one.source == "file"]
+    if whole is None and not files:
+        return None
+    schema = schemas.of(whole.type) if whole is not None else {}
+    media_type = _BODIES[whole.source] if whole is not None else _FILES
+    if files:
+        media_type = _FILES
+        described = _describe_files(files)
+        schema = {"allOf": [schema, described]} if whole is not None else described
+    if route.record.options.get("strict_unknown"):
+        schemas.then(partial(_close, schema))
+    body: Json = {"content": {media_type: {"schema": schema}}}
+    needed = any(one.default is REQUIRED for one in files) or (whole is not None and _needs_bytes(whole))
+    return {"required": True, **body} if needed else body
+
+
+def _describe_files(files: Sequence[Parameter]) -> Json:
+    """The parts of a form that are files: bytes as they are (OpenAPI 3.1.1, section 4.8.14.4)."""
+    described: Json = {"type": "object", "properties": {one.key: _file(one) for one in files}}
+    required = [one.key for one in files if one.default is REQUIRED]
+    return {**described, "required": required} if required else described
+
+
+def _file(parameter: Parameter) -> Json:
+    one: Json = {"type": "string", "contentMediaType": "application/octet-stream"}
+    if not parameter.many:
+        return one
+    # Without a default a list has at least one: none at all is refused as missing.
+    return {"type": "array", "items": one, **({"minItems": 1} if parameter.default is REQUIRED else {})}
 
 
 def _needs_bytes(parameter: Parameter) -> bool:
@@ -118,7 +141,7 @@ def _needs_bytes(parameter: Parameter) -> bool:
 
 
 def _close(schema: Json) -> None:
-    if "$ref" in schema or schema.get("type") == "object":
+    if "$ref" in schema or "allOf" in schema or schema.get("type") == "object":
         schema["unevaluatedProperties"] = False
 
 
@@ -128,9 +151,11 @@ def refusals(route: BuiltRoute) -> dict[int, str]:
     sources = {parameter.source for parameter in route.parameters}
     if "body" in sources:
         found[400] = "The body is no JSON"
+    if "file" in sources:
+        found[400] = "The body is no form"
     if any(refuses_text(param.converter) for param in route.pattern.params):
         found[404] = "Nothing is at this path"
-    if sources & _BODIES.keys():
+    if sources & {*_BODIES, "file"}:
         found[413] = "The body is too large"
         found[415] = "The body is of another media type"
     if any(_can_fail(parameter, _converted(route)) for parameter in route.parameters):
@@ -149,6 +174,8 @@ def _can_fail(parameter: Parameter, converted: dict[str, Any]) -> bool:
     match parameter.source:
         case "body" | "form":
             return True
+        case "file":
+            return parameter.default is REQUIRED
         case "path":
             return parameter.type not in (converted.get(parameter.key), Any)
         case "query" | "header" | "cookie":

@@ -517,3 +517,23 @@ def test_a_scope_of_another_kind_is_an_error() -> None:
             await shop()({"type": "telepathy"}, exchange.receive, exchange.send)
 
     run_virtual(run())
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_trailers_go_to_a_server_that_knows_them(known: bool) -> None:
+    app = App()
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"abc"
+
+    @app.get("/")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(content(), trailers=lambda: {"x-digest": "1"})
+
+    extensions: dict[str, Any] = {"http.response.trailers": {}} if known else {}
+    answer = talk(app, "GET", "/", headers={"te": "trailers"}, extensions=extensions)
+    begun, *pieces = answer.messages
+    assert begun.get("trailers", False) is known
+    assert b"".join(one["body"] for one in pieces if one["type"] == "http.response.body") == b"abc"
+    found = [one for one in pieces if one["type"] == "http.response.trailers"]
+    assert found == ([{"type": "http.response.trailers", "headers": [(b"x-digest", b"1")]}] if known else [])

@@ -465,3 +465,63 @@ def test_any_pieces_arrive_as_they_were_sent(pieces: list[bytes], sized: bool) -
         assert client.get().body == whole
         assert not client.closed
         assert client.get().body == whole
+
+
+def trailing(*headers: tuple[bytes, bytes], more: bool = False) -> dict[str, Any]:
+    return {"type": "http.response.trailers", "headers": list(headers), "more_trailers": more}
+
+
+@pytest.mark.parametrize("pieces", [(body(b"abc"),), (body(b"ab", more=True), body(b"c")), (body(),)])
+def test_trailers_follow_the_body(pieces: tuple[dict[str, Any], ...]) -> None:
+    app = reply_with(
+        start(200, TEXT, trailers=True),
+        *pieces,
+        trailing((b"X-Digest", b" 1 "), more=True),
+        trailing((b"x-time", b"2")),
+    )
+    with hosted(app) as server:
+        client = server.connect()
+        client.send(b"GET / HTTP/1.1\r\nhost: x\r\nte: trailers\r\n\r\n")
+        assert client.raw().endswith(b"0\r\nx-digest: 1\r\nx-time: 2\r\n\r\n")
+        assert server.connect().get().status == 200, "who does not ask for them has the body alone"
+
+
+def test_trailers_of_a_body_with_a_length_are_dropped() -> None:
+    app = reply_with(
+        start(200, (b"content-length", b"3"), trailers=True), body(b"abc"), trailing((b"x-digest", b"1"))
+    )
+    with hosted(app) as server:
+        client = server.connect()
+        client.send(b"GET / HTTP/1.1\r\nhost: x\r\nte: trailers\r\n\r\n")
+        assert client.raw().endswith(b"\r\n\r\nabc")
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [start(200, trailers=True), trailing()],
+        [start(200, trailers=True), body(b"x"), body(b"y")],
+        [start(200), body(b"x", more=True), trailing()],
+    ],
+)
+def test_trailers_out_of_turn_are_errors(messages: list[dict[str, Any]]) -> None:
+    errors: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await reply_with(*messages)(scope, receive, send)
+        except RuntimeError as error:
+            errors.append(str(error))
+            raise
+
+    with hosted(app) as server:
+        server.connect().send(request_bytes())
+    assert len(errors) == 1
+    assert errors[0].startswith("expected http.response.")
+
+
+def test_an_application_that_returns_without_its_trailers_cuts_the_connection() -> None:
+    with hosted(reply_with(start(200, trailers=True), body(b"x"))) as server:
+        client = server.connect()
+        client.send(request_bytes())
+        assert client.transport.aborted

@@ -44,7 +44,11 @@ def test_every_key_of_an_http_scope() -> None:
         "client": ("192.0.2.1", 40_000),
         "server": ("127.0.0.1", 8000),
         "state": {},
-        "extensions": {"http.response.pathsend": {}, "http.response.early_hint": {}},
+        "extensions": {
+            "http.response.pathsend": {},
+            "http.response.early_hint": {},
+            "http.response.trailers": {},
+        },
     }
 
 

@@ -71,6 +71,33 @@ def test_what_answers_for_a_pattern_is_made_once_at_build() -> None:
     assert sorted(made) == expected
 
 
+def test_what_answers_in_a_paths_name_is_made_beside_its_routes() -> None:
+    builder = RouterBuilder[str]()
+    builder.add("/a/{x}", ["GET"], "one")
+    builder.add("/a/{y}", ["POST", "PUT"], "two")
+    builder.add("/b", ["GET"], "three")
+    router = builder.build(
+        lambda _: "405",
+        lambda _: "options",
+        "404",
+        head=lambda value: value,
+        beside=lambda special, values: f"{special} beside {' '.join(values)}",
+    )
+    assert router.find("OPTIONS", "/a/1")[0] == "options beside one two"
+    assert router.find("PATCH", "/a/1")[0] == "405 beside one two"
+    assert router.find("PATCH", "/b")[0] == "405 beside three"
+    assert router.find("PATCH", "/c")[0] == "404"
+
+
+def test_conflicts_are_found_without_compiling() -> None:
+    builder = RouterBuilder[None]()
+    builder.add("/a/{x}", ["GET"], None)
+    builder.check()
+    builder.add("/a/{y}", ["GET"], None)
+    with pytest.raises(RouteConflict, match="claims the requests of"):
+        builder.check()
+
+
 def test_routes_of_one_shape_keep_their_own_names() -> None:
     builder = RouterBuilder[str]()
     builder.add("/users/{id}", ["GET"], "get")

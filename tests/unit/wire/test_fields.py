@@ -17,6 +17,11 @@ def test_fields_keep_their_order_and_their_repeats(read: Read) -> None:
     assert head.fields() == [("host", "h"), ("b", "1"), ("a", "2"), ("b", "3"), ("x_y", "4")]
 
 
+def test_fields_can_be_had_as_bytes(read: Read) -> None:
+    head = read("GET / HTTP/1.1", "Host: h", "X-`Z_^|~z: \t v\xe9 w \t", "Empty:")
+    assert head.raw_fields() == [(b"host", b"h"), (b"x-`z_^|~z", b"v\xe9 w"), (b"empty", b"")]
+
+
 @pytest.mark.parametrize(
     ("line", "name", "value"),
     [

@@ -67,7 +67,11 @@ function row(model, operation, parameter) {
   const hint = node.examples?.[0] ?? node.default ?? (many ? "one per line" : undefined);
   const common = { id, name, required: required && place !== "cookie", disabled: place === "cookie", autocomplete: "off" };
   let input;
-  if (choices) {
+  let typed = () => (many ? input.value.split("\n") : [input.value]).filter((value) => value !== "" || (required && place === "path"));
+  if ((many ? model.resolve(node.items ?? {}) : node).contentMediaType) {
+    input = h("input", { ...common, type: "file", multiple: many });
+    typed = () => [...input.files];
+  } else if (choices) {
     input = h("select", common, h("option", { value: "" }, required ? "" : "—"), choices.map((value) => h("option", null, String(value))));
   } else if (many) input = h("textarea", { ...common, rows: 2, placeholder: hint === undefined ? null : String(hint) });
   else {
@@ -75,13 +79,12 @@ function row(model, operation, parameter) {
     const inputmode = node.type === "integer" ? "numeric" : null;
     input = h("input", { ...common, type, inputmode, spellcheck: "false", placeholder: hint === undefined ? null : String(hint) });
   }
-  const values = () => (many ? input.value.split("\n") : [input.value]).filter((value) => value !== "" || (required && place === "path"));
   const element = h("div", { class: "row" },
     h("label", { for: id }, h("code", { class: "name" }, name), h("span", { class: "fact" }, place)),
     h("div", { class: "about" }, about(model, schema, { required }), markdown(description),
       place === "cookie" && h("p", { class: "dim" }, "The browser sends its own cookies.")),
     input);
-  return { element, key: `${place} ${name}`, values };
+  return { element, key: `${place} ${name}`, values: typed };
 }
 
 function bodyOf(model, operation) {
@@ -89,11 +92,13 @@ function bodyOf(model, operation) {
   if (!mediaType) return null;
   const title = h("h4", null, "Body ", h("span", { class: "fact" }, mediaType), !operation.requestBody.required && h("span", { class: "fact" }, "optional"));
   const schema = media.schema ?? {};
-  if (mediaType === "application/x-www-form-urlencoded") {
+  if (mediaType === "application/x-www-form-urlencoded" || mediaType === "multipart/form-data") {
     const node = model.resolve(schema);
-    const required = new Set(node.required);
-    const rows = Object.entries(node.properties ?? {}).map(([name, member]) =>
-      row(model, operation, { in: "form", name, schema: member, required: required.has(name) }));
+    const rows = (node.allOf ?? [node]).map((part) => model.resolve(part)).flatMap((part) => {
+      const required = new Set(part.required);
+      return Object.entries(part.properties ?? {}).map(([name, member]) =>
+        row(model, operation, { in: "form", name, schema: member, required: required.has(name) }));
+    });
     const fields = () => rows.flatMap(({ key, values }) => values().map((value) => [key.slice(5), value]));
     return { element: h("section", null, title, rows.map((one) => one.element)), content: () => ({ mediaType, fields: fields() }) };
   }

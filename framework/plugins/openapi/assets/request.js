@@ -17,8 +17,11 @@ export function build(model, operation, { server, values, body, fields, mediaTyp
     } else if (parameter.in === "query") given.forEach((value) => query.append(parameter.name, value));
     else if (parameter.in === "header") given.forEach((value) => headers.append(parameter.name, value));
   }
-  if (fields) body = new URLSearchParams(fields).toString();
-  if (body !== undefined && body !== "") headers.set("content-type", mediaType);
+  if (fields && mediaType === "multipart/form-data") {
+    body = new FormData(); // the browser writes its Content-Type, with the boundary that it chooses
+    fields.forEach(([name, value]) => body.append(name, value));
+  } else if (fields) body = new URLSearchParams(fields).toString();
+  if (!(body instanceof FormData) && body !== undefined && body !== "") headers.set("content-type", mediaType);
   authorize(model, operation, credentials, headers, query);
   const search = query.toString();
   return { url: server + path + (search && `?${search}`), method: operation.method.toUpperCase(), headers, body: body || undefined };
@@ -43,7 +46,10 @@ const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 export function curl({ url, method, headers, body }) {
   const parts = [`curl -i${method === "GET" ? "" : ` -X ${method}`} ${quoted(url)}`];
   headers.forEach((value, name) => parts.push(`-H ${quoted(`${name}: ${value}`)}`));
-  if (body !== undefined) parts.push(`--data-raw ${quoted(body)}`);
+  if (body instanceof FormData) {
+    body.forEach((value, name) => parts.push(value instanceof File
+      ? `-F ${quoted(`${name}=@${value.name}`)}` : `--form-string ${quoted(`${name}=${value}`)}`));
+  } else if (body !== undefined) parts.push(`--data-raw ${quoted(body)}`);
   return parts.join(" \\\n  ");
 }
 

@@ -141,7 +141,7 @@ def test_fields_of_responses() -> None:
         ("content-type", "text/plain"),
         ("server", "x"),
     ]
-    kept = response_fields(fields, "x-hop")
+    kept = response_fields([*fields, ("connection", "close"), ("connection", "x-hop")])
     assert kept == [
         ("set-cookie", "a=b"),
         ("set-cookie", "c=d"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from framework.app.injection import Probe
+from framework.di import Container
 from framework.plugins.health.checks import Checks, Outcome
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +24,8 @@ pytestmark = pytest.mark.anyio
 async def checking(
     timeout: float = 5.0, max_age: float = 60.0, **probes: Callable[[], Any]
 ) -> AsyncIterator[Checks]:
-    checks = Checks(probes, timeout=timeout, max_age=max_age)
+    every = [Probe(name, probe, Container()) for name, probe in probes.items()]
+    checks = Checks(every, timeout=timeout, max_age=max_age)
     try:
         yield checks
     finally:
@@ -216,3 +220,27 @@ async def test_a_round_is_in_no_request_context() -> None:
 
 def test_an_outcome_says_what_was_wrong() -> None:
     assert Outcome("ok", 0.1).error == ""
+
+
+async def test_a_coroutine_that_comes_after_its_time_is_not_left_unawaited() -> None:
+    """Warnings are errors here: one that nobody awaited would fail this test."""
+    go = threading.Event()
+    asked: list[int] = []
+
+    async def later() -> None:
+        asked.append(1)
+
+    def slow() -> Any:
+        go.wait()
+        return later()
+
+    async with checking(timeout=0.05, max_age=0.0, slow=slow) as checks:
+        assert await statuses(checks) == {"slow": "late"}
+        (thread,) = checks._threads.values()
+        go.set()
+        await asyncio.wait({thread})
+        assert asked == []
+        gc.collect()
+        checks._timeout = 20.0
+        assert await statuses(checks) == {"slow": "ok"}
+    assert asked == [1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
@@ -17,7 +17,14 @@ from framework.testing import TestClient
 pytestmark = pytest.mark.anyio
 
 
-def app_with(**probes: Callable[[], Any]) -> App:
+class Connection:
+    """What is made of a pool for one probe."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+
+
+def app_with(**probes: Callable[..., Any]) -> App:
     app = App()
     app.install(Health())
     for name, probe in probes.items():
@@ -53,6 +60,52 @@ async def test_a_failing_check_makes_it_unready_and_tells_no_details() -> None:
             "checks": {"disk": {"status": "ok"}, "db": {"status": "failed"}},
         }
         assert (await client.get("/healthz")).status == 200
+
+
+class Pool:
+    """Something a probe asks; ``opened`` counts the connections that are out."""
+
+    opened = 0
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_probes_are_injected_as_framework_check_does(plain: bool) -> None:
+    pool = Pool()
+    seen: list[int] = []
+
+    async def connection(pool: Pool) -> AsyncGenerator[Connection]:
+        pool.opened += 1
+        yield Connection(pool)
+        pool.opened -= 1
+
+    def ask(connection: Connection) -> None:
+        seen.append(connection.pool.opened)
+
+    async def ask_async(connection: Connection) -> None:
+        ask(connection)
+
+    app = app_with(db=ask if plain else ask_async)
+    app.container.value(Pool, pool)
+    app.provide(connection)
+    async with TestClient(app, settings={"health.max_age": 0.0}) as client:
+        for _ in range(2):
+            assert (await client.get("/readyz")).json()["checks"] == {"db": {"status": "ok"}}
+    assert (seen, pool.opened) == ([1, 1], 0)
+
+
+async def test_a_probe_whose_objects_cannot_be_made_fails() -> None:
+    def connection(pool: Pool) -> Connection:
+        raise OSError("no route to the database")
+
+    def ask(connection: Connection) -> None: ...
+
+    app = app_with(db=ask)
+    app.container.value(Pool, Pool())
+    app.provide(connection)
+    async with TestClient(app, settings={"health.details": True}) as client:
+        answer = await client.get("/readyz")
+        assert answer.status == 503
+        assert "no route to the database" in answer.json()["checks"]["db"]["error"]
 
 
 async def test_details_when_asked_for() -> None:

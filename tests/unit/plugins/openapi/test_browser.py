@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from base64 import b64encode
 from pathlib import Path
@@ -12,9 +13,10 @@ from msgspec import Meta, Struct
 from playwright.async_api import expect
 
 from framework import App, Form, Header, Query, Request, Response
+from framework.http.multipart_form import UploadedFile
 from framework.plugins.openapi import OpenAPI
+from framework.testing import TestClient
 from tests.support.browser import Visit, browsing, needs_chromium
-from tests.support.client import Client, serving
 
 pytestmark = [pytest.mark.anyio, needs_chromium]
 
@@ -78,8 +80,8 @@ def make() -> App:
     return app
 
 
-async def open_page(visit: Visit, client: Client, name: str = "") -> None:
-    await visit.page.goto(f"http://127.0.0.1:{client.port}/docs{name and f'#op-{name}'}")
+async def open_page(visit: Visit, client: TestClient, name: str = "") -> None:
+    await visit.page.goto(f"{client.url}/docs{name and f'#op-{name}'}")
     await expect(visit.page.locator("main h1")).to_contain_text("Trees & more")
 
 
@@ -90,7 +92,7 @@ async def shoot(visit: Visit, name: str) -> None:
 
 
 async def test_a_json_body_is_sent_and_its_answer_shown() -> None:
-    async with serving(make()) as client, browsing() as visit:
+    async with TestClient(make(), transport="socket") as client, browsing() as visit:
         await open_page(visit, client, "plant")
         card = visit.page.locator("#op-plant")
         await expect(card.locator("textarea.body")).to_have_value('{\n  "name": "oak",\n  "children": []\n}')
@@ -111,11 +113,11 @@ async def test_a_json_body_is_sent_and_its_answer_shown() -> None:
         await expect(result.locator("table")).to_contain_text("application/json")
         await shoot(visit, "answer")
         assert visit.complaints == []
-        assert visit.hosts == {f"127.0.0.1:{client.port}"}
+        assert visit.hosts == {client.url.removeprefix("http://")}
 
 
 async def test_a_refusal_is_shown_as_it_is() -> None:
-    async with serving(make()) as client, browsing() as visit:
+    async with TestClient(make(), transport="socket") as client, browsing() as visit:
         await open_page(visit, client, "plant")
         card = visit.page.locator("#op-plant")
         await card.get_by_label("rest").fill("x")
@@ -126,7 +128,7 @@ async def test_a_refusal_is_shown_as_it_is() -> None:
 
 
 async def test_a_form_is_sent_field_by_field() -> None:
-    async with serving(make()) as client, browsing() as visit:
+    async with TestClient(make(), transport="socket") as client, browsing() as visit:
         await open_page(visit, client, "search")
         card = visit.page.locator("#op-search")
         await card.get_by_label("words").fill("old & tall")
@@ -138,8 +140,38 @@ async def test_a_form_is_sent_field_by_field() -> None:
         assert '"a",\n    "b"' in text
 
 
+async def test_a_file_is_sent_beside_the_fields_of_a_form() -> None:
+    app = make()
+
+    @app.post("/pictures")
+    async def keep(
+        search: Annotated[Search, Form], picture: UploadedFile, more: list[UploadedFile] | None = None
+    ) -> dict[str, object]:
+        """Keep a picture."""
+        return {
+            "words": search.words,
+            "name": picture.filename,
+            "size": picture.size,
+            "more": len(more or []),
+        }
+
+    async with TestClient(app, transport="socket") as client, browsing() as visit:
+        await open_page(visit, client, "keep")
+        card = visit.page.locator("#op-keep")
+        await card.get_by_label("words").fill("old oak")
+        await card.locator("input[name=picture]").set_input_files(
+            {"name": "oak.png", "mimeType": "image/png", "buffer": b"12345"}
+        )
+        await card.get_by_role("button", name="Send").click()
+        result = card.locator(".result")
+        await expect(result.locator(".status")).to_have_text("200 OK")
+        body = json.loads(await result.locator("pre").inner_text())
+        assert body == {"words": "old oak", "name": "oak.png", "size": 5, "more": 0}
+        assert visit.complaints == []
+
+
 async def test_credentials_go_where_they_are_needed() -> None:
-    async with serving(make()) as client, browsing() as visit:
+    async with TestClient(make(), transport="socket") as client, browsing() as visit:
         await open_page(visit, client, "me")
         await visit.page.get_by_text("Credentials", exact=True).click()
         await visit.page.get_by_label("bearer").fill("s3cret")
@@ -151,7 +183,7 @@ async def test_credentials_go_where_they_are_needed() -> None:
 
 
 async def test_an_image_is_shown() -> None:
-    async with serving(make()) as client, browsing() as visit:
+    async with TestClient(make(), transport="socket") as client, browsing() as visit:
         await open_page(visit, client, "picture")
         card = visit.page.locator("#op-picture")
         await card.get_by_role("button", name="Send").click()
@@ -162,7 +194,7 @@ async def test_an_image_is_shown() -> None:
 
 async def test_a_server_that_is_gone_is_told() -> None:
     async with browsing() as visit:
-        async with serving(make()) as client:
+        async with TestClient(make(), transport="socket") as client:
             await open_page(visit, client, "picture")
         await visit.page.locator("#op-picture").get_by_role("button", name="Send").click()
         await expect(visit.page.locator("#op-picture .failed")).to_contain_text("No response")
@@ -170,7 +202,7 @@ async def test_a_server_that_is_gone_is_told() -> None:
 
 async def test_the_curl_line_can_be_copied() -> None:
     async with (
-        serving(make()) as client,
+        TestClient(make(), transport="socket") as client,
         browsing(permissions=["clipboard-read", "clipboard-write"]) as visit,
     ):
         await open_page(visit, client, "plant")
@@ -180,14 +212,14 @@ async def test_the_curl_line_can_be_copied() -> None:
         await card.get_by_role("button", name="Copy as curl").click()
         await expect(card.get_by_role("button", name="Copied")).to_be_visible()
         assert await visit.page.evaluate("navigator.clipboard.readText()") == (
-            f"curl -i -X POST 'http://127.0.0.1:{client.port}/trees/x' \\\n"
+            f"curl -i -X POST '{client.url}/trees/x' \\\n"
             "  -H 'content-type: application/json' \\\n"
             "  --data-raw '{\"name\": \"it'\\''s\"}'"
         )
 
 
 async def test_search_and_keyboard() -> None:
-    async with serving(make()) as client, browsing() as visit:
+    async with TestClient(make(), transport="socket") as client, browsing() as visit:
         await open_page(visit, client)
         page = visit.page
         await page.keyboard.press("/")
@@ -205,7 +237,7 @@ async def test_search_and_keyboard() -> None:
 
 
 async def test_schemas_that_contain_themselves_open_level_by_level() -> None:
-    async with serving(make()) as client, browsing() as visit:
+    async with TestClient(make(), transport="socket") as client, browsing() as visit:
         await open_page(visit, client, "plant")
         tree = visit.page.locator("#op-plant form .schema")
         await expect(tree.locator("li")).to_have_count(2)
@@ -215,7 +247,7 @@ async def test_schemas_that_contain_themselves_open_level_by_level() -> None:
 
 @pytest.mark.parametrize(("scheme", "paper"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(20, 23, 27)")])
 async def test_colours(scheme: str, paper: str) -> None:
-    async with serving(make()) as client, browsing(color_scheme=scheme) as visit:
+    async with TestClient(make(), transport="socket") as client, browsing(color_scheme=scheme) as visit:
         await open_page(visit, client, "plant")
         await expect(visit.page.locator("body")).to_have_css("background-color", paper)
         await shoot(visit, scheme)
@@ -229,7 +261,7 @@ async def test_colours(scheme: str, paper: str) -> None:
 
 
 async def test_a_phone_has_no_sideways_scroll_and_a_menu() -> None:
-    async with serving(make()) as client, browsing(width=360, height=740) as visit:
+    async with TestClient(make(), transport="socket") as client, browsing(width=360, height=740) as visit:
         await open_page(visit, client, "plant")
         page = visit.page
         assert await page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -242,7 +274,7 @@ async def test_a_phone_has_no_sideways_scroll_and_a_menu() -> None:
 
 
 async def test_every_input_has_a_label() -> None:
-    async with serving(make()) as client, browsing() as visit:
+    async with TestClient(make(), transport="socket") as client, browsing() as visit:
         await open_page(visit, client)
         await visit.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
         await expect(visit.page.locator("textarea.body")).to_be_visible()

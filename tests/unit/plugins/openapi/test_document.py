@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from framework import App
+from framework import App, WebSocket
 from framework.errors import SetupError
 from framework.plugins.openapi import OpenAPI
 
@@ -22,6 +22,17 @@ async def handler() -> None:
 
 
 def with_id(id: int) -> None: ...
+
+
+def test_websockets_are_no_operations() -> None:
+    app = App()
+    app.get("/things")(handler)
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        await socket.close()
+
+    assert list(describe(app)["paths"]) == ["/things"]
 
 
 def test_info_servers_and_tags() -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from framework import App
 from framework.errors import SetupError
 from framework.plugins.openapi import OpenAPI
-from tests.support.client import serving
+from framework.testing import TestClient
 
 pytestmark = pytest.mark.anyio
 
@@ -32,28 +32,32 @@ def make(**about: Any) -> App:
 
 
 async def test_the_document_is_served_with_an_etag() -> None:
-    async with serving(make()) as client:
+    async with TestClient(make()) as client:
         answer = await client.get("/openapi.json")
         assert answer.status == 200
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["cache-control"] == "no-cache"
         assert list(answer.json()["paths"]) == ["/things"]
-        again = await client.get("/openapi.json", {"if-none-match": answer.headers["etag"]})
+        again = await client.get("/openapi.json", headers={"if-none-match": answer.headers["etag"]})
         assert (again.status, again.body, again.headers["etag"]) == (304, b"", answer.headers["etag"])
-        other = await client.get("/openapi.json", {"if-none-match": '"other"'})
+        other = await client.get("/openapi.json", headers={"if-none-match": '"other"'})
         assert other.status == 200
-        head = await client.request("HEAD", "/openapi.json")
+        head = await client.head("/openapi.json")
         assert (head.status, head.headers["etag"]) == (200, answer.headers["etag"])
 
 
 async def test_the_same_app_has_the_same_etag() -> None:
-    async with serving(make()) as one, serving(make()) as two, serving(make(description="x")) as three:
+    async with (
+        TestClient(make()) as one,
+        TestClient(make()) as two,
+        TestClient(make(description="x")) as three,
+    ):
         tags = [(await each.get("/openapi.json")).headers["etag"] for each in (one, two, three)]
     assert tags[0] == tags[1] != tags[2]
 
 
 async def test_the_page_and_all_that_it_links() -> None:
-    async with serving(make()) as client:
+    async with TestClient(make()) as client:
         page = await client.get("/docs")
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert page.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
@@ -72,14 +76,16 @@ async def test_the_page_and_all_that_it_links() -> None:
                 "svg": "image/svg+xml",
             }
             assert asset.headers["content-type"] == expected[link.rpartition(".")[2]]
-            assert (await client.get(f"/{link}", {"if-none-match": asset.headers["etag"]})).status == 304
+            assert (
+                await client.get(f"/{link}", headers={"if-none-match": asset.headers["etag"]})
+            ).status == 304
         assert (await client.get("/docs/assets/0000000000000000/main.js")).status == 404
 
 
 async def test_below_a_prefix_everything_still_fits() -> None:
     outer = App()
     outer.mount("/api", make())
-    async with serving(outer) as client:
+    async with TestClient(outer) as client:
         assert list((await client.get("/api/openapi.json")).json()["paths"]) == ["/api/things"]
         page = await client.get("/api/docs")
         script = re.search(r'src="([^"]*)"', page.text)
@@ -90,7 +96,7 @@ async def test_below_a_prefix_everything_still_fits() -> None:
 
 async def test_other_places() -> None:
     runtime = make().build(environ={}, overrides={"openapi.path": "/spec.json", "openapi.docs_path": "/"})
-    async with serving(runtime) as client:
+    async with TestClient(runtime) as client:
         assert (await client.get("/spec.json")).status == 200
         page = await client.get("/")
         assert 'data-document="spec.json"' in page.text
@@ -101,19 +107,19 @@ async def test_other_places() -> None:
 
 
 async def test_no_page_and_nothing_at_all() -> None:
-    async with serving(make().build(environ={}, overrides={"openapi.docs_path": ""})) as client:
+    async with TestClient(make().build(environ={}, overrides={"openapi.docs_path": ""})) as client:
         assert (await client.get("/openapi.json")).status == 200
         assert (await client.get("/docs")).status == 404
-    async with serving(make().build(environ={"FRAMEWORK_OPENAPI__ENABLED": "false"})) as client:
+    async with TestClient(make().build(environ={"FRAMEWORK_OPENAPI__ENABLED": "false"})) as client:
         assert (await client.get("/openapi.json")).status == 404
         assert (await client.get("/things")).status == 200
 
 
 async def test_one_app_built_twice_describes_itself_twice() -> None:
     app = make()
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         first = await client.get("/openapi.json")
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         second = await client.get("/openapi.json")
     assert first.body == second.body
 

@@ -11,7 +11,9 @@ import pytest
 from msgspec import Meta, Struct
 
 from framework import App, Body, Cookie, Form, Header, Query, Request
-from tests.support.client import serving
+from framework.app.binding import File
+from framework.http.multipart_form import UploadedFile
+from framework.testing import TestClient
 
 from .describing import describe, operation
 
@@ -261,6 +263,78 @@ def test_forms() -> None:
     assert list(optional["responses"]) == ["204", "413", "415", "422"]
 
 
+BYTES = {"type": "string", "contentMediaType": "application/octet-stream"}
+
+
+def test_files_are_parts_of_a_multipart_form() -> None:
+    app = App()
+
+    @app.post("/")
+    async def save(
+        picture: UploadedFile,
+        more: Annotated[list[UploadedFile], File("pages")] = [],  # noqa: B006
+    ) -> None: ...
+
+    found = operation(app)
+    assert found["requestBody"] == {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"picture": BYTES, "pages": {"type": "array", "items": BYTES}},
+                    "required": ["picture"],
+                }
+            }
+        },
+    }
+    assert "parameters" not in found
+    assert list(found["responses"]) == ["204", "400", "413", "415", "422"]
+
+
+def test_files_that_may_be_missing_need_no_body() -> None:
+    app = App()
+
+    @app.post("/")
+    async def save(picture: UploadedFile | None = None) -> None: ...
+
+    found = operation(app)
+    schema = {"type": "object", "properties": {"picture": BYTES}}
+    assert found["requestBody"] == {"content": {"multipart/form-data": {"schema": schema}}}
+    assert list(found["responses"]) == ["204", "400", "413", "415"]
+
+
+def test_a_required_list_of_files_has_one() -> None:
+    app = App()
+
+    @app.post("/")
+    async def save(pages: list[UploadedFile]) -> None: ...
+
+    schema = operation(app)["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert schema["properties"] == {"pages": {"type": "array", "items": BYTES, "minItems": 1}}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_files_beside_the_fields_of_a_form(strict: bool) -> None:
+    app = App()
+
+    @app.post("/", strict_unknown=strict)
+    async def save(order: Annotated[Order, Form], receipt: UploadedFile | None = None) -> None: ...
+
+    body = operation(app)["requestBody"]
+    assert body["required"] is True
+    assert list(body["content"]) == ["multipart/form-data"]
+    expected: dict[str, Any] = {
+        "allOf": [
+            {"$ref": "#/components/schemas/Order"},
+            {"type": "object", "properties": {"receipt": BYTES}},
+        ]
+    }
+    if strict:
+        expected["unevaluatedProperties"] = False
+    assert body["content"]["multipart/form-data"]["schema"] == expected
+
+
 @pytest.mark.anyio
 async def test_an_optional_parameter_is_never_null_on_the_wire() -> None:
     app = App()
@@ -269,7 +343,7 @@ async def test_an_optional_parameter_is_never_null_on_the_wire() -> None:
     async def find(limit: Annotated[int, Meta(ge=1)] | None = None) -> dict[str, Any]:
         return {"limit": limit}
 
-    async with serving(app) as client:
+    async with TestClient(app) as client:
         assert (await client.get("/")).json() == {"limit": None}
         for text in ("null", "NULL", "None"):
             refused = await client.get(f"/?limit={text}")

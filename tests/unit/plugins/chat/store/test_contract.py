@@ -476,3 +476,11 @@ async def test_messages_are_the_fold_of_the_log(
     entries = await town.read(room, after=0, limit=200)
     messages = (await town.history("cy", room, before=None, after=None, limit=200)).messages
     assert {message.offset: message for message in messages} == fold(entries)
+
+
+async def test_positions_are_those_of_the_rooms_there_are(town: ChatStore) -> None:
+    epoch = (await opened(town, "ada")).room.epoch
+    assert await town.positions(["town", "nowhere"]) == {"town": (epoch, FOUNDED)}
+    await post(town, "bob", "hello")
+    assert await town.positions(["town"]) == {"town": (epoch, FOUNDED + 1)}
+    assert await town.positions([]) == {}

@@ -1,0 +1,1 @@
+"""The gateway's example: ``python -m apps.gateway`` starts three users apps and a gateway before them."""
