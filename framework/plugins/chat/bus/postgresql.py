@@ -69,7 +69,7 @@ class PostgreSQLBus:
     async def _connect(self) -> None:
         connection: Any = await asyncpg.connect(self._url, timeout=5.0)
         self._gone.clear()
-        connection.add_termination_listener(lambda _: self._gone.set())
+        connection.add_termination_listener(self._on_gone)
         await connection.add_listener(self._channel, self._on_notify)
         self._connection = connection
 
@@ -111,6 +111,9 @@ class PostgreSQLBus:
                 await self._connection.execute("SELECT pg_notify($1, $2)", self._channel, text, timeout=5.0)
         finally:
             gone.cancel()
+
+    def _on_gone(self, connection: Any) -> None:
+        self._gone.set()
 
     def _on_notify(self, connection: Any, pid: int, channel: str, payload: str) -> None:
         if self._hear is not None:
