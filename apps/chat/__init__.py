@@ -1,0 +1,1 @@
+"""The chat: the plugin, a page, and what operating it needs."""
