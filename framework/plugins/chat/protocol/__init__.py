@@ -30,6 +30,7 @@ from enum import IntEnum
 from typing import Final
 
 from framework.plugins.chat.protocol.replies import (
+    Added,
     Done,
     Draining,
     Error,
@@ -82,6 +83,7 @@ from framework.plugins.chat.protocol.requests import (
 
 __all__ = [
     "SUBPROTOCOLS",
+    "Added",
     "Auth",
     "Ban",
     "ClientFrame",

@@ -9,6 +9,7 @@ from msgspec import Struct
 from framework.plugins.chat.events import Entry, Message, Role, RoomKind
 
 __all__ = [
+    "Added",
     "Done",
     "Draining",
     "Error",
@@ -234,6 +235,12 @@ class Removed(_Frame, tag="removed", frozen=True):
     why: str
 
 
+class Added(_Frame, tag="added", frozen=True):
+    """Somebody else made you a member of the room: it was an invitation, or a direct room that was opened with you."""
+
+    room: str
+
+
 class Notice(_Frame, tag="notice", frozen=True):
     """An operator has something to say to everybody."""
 
@@ -267,6 +274,7 @@ ServerFrame: TypeAlias = (
     | TypingUsers
     | Resync
     | Removed
+    | Added
     | Notice
     | Expiring
     | Draining
