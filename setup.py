@@ -35,4 +35,5 @@ def extensions() -> list[Extension]:
     return modules
 
 
-setup(ext_modules=extensions())
+# One compiler for each core: there are some dozens of modules, and a user waits for them.
+setup(ext_modules=extensions(), options={"build_ext": {"parallel": os.cpu_count() or 1}})
