@@ -60,6 +60,9 @@ async def outcome(pieces: list[bytes], method: str, upgrade: bool) -> tuple[Any,
                 try:
                     while piece := await raw.receive():
                         body += piece
+                except FrameworkError:
+                    body = b""  # how much came ahead of the break is the cuts' matter
+                    raise
                 finally:
                     seen += [body, raw.trailers]
         except FrameworkError as error:
