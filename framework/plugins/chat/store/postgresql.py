@@ -20,8 +20,8 @@ from framework.plugins.chat.events import Entered, Entry, Event, Role, RoomKind
 from framework.plugins.chat.protocol import Hit, Member, Room
 from framework.plugins.chat.rules import at_least, may_read
 from framework.plugins.chat.store.contract import Appended, Cut, History, Opening
-from framework.plugins.chat.store.postgresql_log import NO_ROOM, append, find_room, plain_words, write_entry
-from framework.plugins.chat.store.rows import MAX_UNREAD, entry_of, message_of, pair_of, room_of
+from framework.plugins.chat.store.postgresql_log import append, find_room, plain_words, write_entry
+from framework.plugins.chat.store.rows import MAX_UNREAD, entry_of, message_of, no_room, pair_of, room_of
 from framework.plugins.database import parse_url, run_migrations
 from framework.plugins.database.postgresql import PostgreSQL
 from framework.plugins.pool import PoolSettings
@@ -351,5 +351,5 @@ async def _entries(connection: Any, key: int, after: int, limit: int) -> list[En
 async def _room(connection: Any, user: str, room: str) -> Room:
     row = await connection.fetchrow(f"{_ROOM} WHERE r.room = $2", user, room)
     if row is None:
-        raise ChatError("no_room", NO_ROOM)
+        raise no_room()
     return room_of(row, user)

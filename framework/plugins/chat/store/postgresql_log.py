@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any, Final
+from typing import Any
 
-from framework.plugins.chat.errors import ChatError
 from framework.plugins.chat.events import (
     Banned,
     Deleted,
@@ -30,11 +29,16 @@ from framework.plugins.chat.events import (
 )
 from framework.plugins.chat.rules import Standing, check, subject_of, target_of
 from framework.plugins.chat.store.contract import Appended
-from framework.plugins.chat.store.rows import decode_reactions, encode_event, encode_reactions, entry_of
+from framework.plugins.chat.store.rows import (
+    decode_reactions,
+    encode_event,
+    encode_reactions,
+    entry_of,
+    no_room,
+)
 
-__all__ = ["NO_ROOM", "append", "find_room", "plain_words", "write_entry"]
+__all__ = ["append", "find_room", "plain_words", "write_entry"]
 
-NO_ROOM: Final = "there is no such room, or you are not in it"
 _words = re.compile(r"\w+").findall
 
 
@@ -51,7 +55,7 @@ async def find_room(connection: Any, room: str, *, lock: bool = False) -> Any:
         room,
     )
     if row is None:
-        raise ChatError("no_room", NO_ROOM)
+        raise no_room()
     return row
 
 

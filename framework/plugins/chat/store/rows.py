@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from framework.plugins.chat.errors import ChatError
 from framework.plugins.chat.events import Entry, Event, Message, Role, RoomKind
 from framework.plugins.chat.protocol import Room
 
@@ -16,6 +17,7 @@ __all__ = [
     "encode_reactions",
     "entry_of",
     "message_of",
+    "no_room",
     "pair_of",
     "room_of",
 ]
@@ -26,6 +28,11 @@ MAX_UNREAD: Final = 1000
 _encode: Final = msgspec.json.Encoder().encode
 _event: Final = msgspec.json.Decoder(Event)
 _reactions: Final = msgspec.json.Decoder(dict[str, list[str]])
+
+
+def no_room() -> ChatError:
+    """The error for a room that is not there, or that this user may not know of."""
+    return ChatError("no_room", "there is no such room, or you are not in it")
 
 
 def encode_event(body: Event) -> bytes:

@@ -19,8 +19,8 @@ from framework.plugins.chat.events import Entered, Entry, Event, Message, Role, 
 from framework.plugins.chat.protocol import Hit, Member, Room
 from framework.plugins.chat.rules import at_least, may_read
 from framework.plugins.chat.store.contract import Appended, Cut, History, Opening
-from framework.plugins.chat.store.rows import MAX_UNREAD, entry_of, message_of, pair_of, room_of
-from framework.plugins.chat.store.sqlite_log import NO_ROOM, append, find_room, write_entry
+from framework.plugins.chat.store.rows import MAX_UNREAD, entry_of, message_of, no_room, pair_of, room_of
+from framework.plugins.chat.store.sqlite_log import append, find_room, write_entry
 from framework.sqlite import (
     Database,
     DatabaseBusy,
@@ -353,7 +353,7 @@ def _entries(connection: sqlite3.Connection, key: int, after: int, limit: int) -
 def _room(connection: sqlite3.Connection, user: str, room: str) -> Room:
     row: Any = connection.execute(f"{_ROOM} WHERE r.room = :room", {"user": user, "room": room}).fetchone()
     if row is None:
-        raise ChatError("no_room", NO_ROOM)
+        raise no_room()
     return room_of(row, user)
 
 

@@ -4,9 +4,8 @@ entries come to brought up to it. Plain functions of a connection inside a trans
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Final
+from typing import Any
 
-from framework.plugins.chat.errors import ChatError
 from framework.plugins.chat.events import (
     Banned,
     Deleted,
@@ -26,11 +25,15 @@ from framework.plugins.chat.events import (
 )
 from framework.plugins.chat.rules import Standing, check, subject_of, target_of
 from framework.plugins.chat.store.contract import Appended
-from framework.plugins.chat.store.rows import decode_reactions, encode_event, encode_reactions, entry_of
+from framework.plugins.chat.store.rows import (
+    decode_reactions,
+    encode_event,
+    encode_reactions,
+    entry_of,
+    no_room,
+)
 
-__all__ = ["NO_ROOM", "append", "find_room", "write_entry"]
-
-NO_ROOM: Final = "there is no such room, or you are not in it"
+__all__ = ["append", "find_room", "write_entry"]
 
 
 def find_room(connection: sqlite3.Connection, room: str) -> Any:
@@ -39,7 +42,7 @@ def find_room(connection: sqlite3.Connection, room: str) -> Any:
         "SELECT id, kind, epoch, first, last FROM rooms WHERE room = ?", (room,)
     ).fetchone()
     if row is None:
-        raise ChatError("no_room", NO_ROOM)
+        raise no_room()
     return row
 
 
