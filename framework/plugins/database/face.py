@@ -68,5 +68,6 @@ class SQLDatabase(Database, SQLSession, Protocol):
 
     def transaction(self, *, timeout: float | None = None) -> AbstractAsyncContextManager[SQLSession]:
         """Statements that are done together or not at all: committed at the end of the block, rolled back by whatever
-        leaves it otherwise, a cancellation included. ``timeout``: seconds for all of it."""
+        leaves it otherwise, a cancellation included. ``timeout``: seconds for all of it, the wait for a
+        connection included; then DeadlineExceeded, and it is rolled back."""
         ...

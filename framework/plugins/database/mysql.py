@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import asyncmy
 
+from framework.plugins.database.deadline import within
+from framework.plugins.database.pooled import PooledDatabase
 from framework.plugins.database.rows import as_rows
 from framework.plugins.database.statements import check_count, for_mysql
 from framework.plugins.database.url import DatabaseURL
@@ -68,13 +69,13 @@ class MySQLResource(Resource[Any]):
         return Condition.DIRTY if connection.connected else Condition.BROKEN
 
 
-class MySQL:
+class MySQL(PooledDatabase):
     """A database server. Made by ``connect``; ``driver`` is the pool of asyncmy's connections."""
 
     scheme: Final = "mysql"
 
     def __init__(self, pool: ConnectionPool[Any]) -> None:
-        self.driver = pool
+        super().__init__(pool, _Session)
 
     @classmethod
     @asynccontextmanager
@@ -86,29 +87,10 @@ class MySQL:
         async with ConnectionPool(resource, pool, name=f"mysql {url.host or 'local'}") as opened:
             yield cls(opened)
 
-    async def ping(self) -> None:
-        """A round trip."""
-        await self.driver.probe()
-
-    async def execute(self, sql: str, *params: object) -> int:
-        """Runs a statement; returns how many rows it changed."""
-        async with self.driver.acquire() as connection:
-            return await _Session(connection).execute(sql, *params)
-
-    async def fetch(self, sql: str, *params: object, type: Any = None) -> list[Any]:
-        """All rows."""
-        async with self.driver.acquire() as connection:
-            return await _Session(connection).fetch(sql, *params, type=type)
-
-    async def fetch_one(self, sql: str, *params: object, type: Any = None) -> Any:
-        """The first row."""
-        rows = await self.fetch(sql, *params, type=type)
-        return rows[0] if rows else None
-
     @asynccontextmanager
     async def transaction(self, *, timeout: float | None = None) -> AsyncGenerator[_Session]:
         """Repeatable read, unless the database says otherwise. Statements that define tables commit by themselves."""
-        async with asyncio.timeout(timeout), self.driver.acquire() as connection:
+        async with within(timeout), self.driver.acquire() as connection:
             await connection.begin()
             try:
                 yield _Session(connection)

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import asyncpg
 
+from framework.plugins.database.deadline import within
+from framework.plugins.database.pooled import PooledDatabase
 from framework.plugins.database.rows import as_rows
 from framework.plugins.database.statements import check_count, for_asyncpg
 from framework.plugins.database.url import DatabaseURL
@@ -65,13 +67,13 @@ class PostgreSQLResource(Resource[Any]):
         return Condition.DIRTY
 
 
-class PostgreSQL:
+class PostgreSQL(PooledDatabase):
     """A database server. Made by ``connect``; ``driver`` is the pool of asyncpg's connections."""
 
     scheme: Final = "postgresql"
 
     def __init__(self, pool: ConnectionPool[Any]) -> None:
-        self.driver = pool
+        super().__init__(pool, _Session)
 
     @classmethod
     @asynccontextmanager
@@ -83,29 +85,10 @@ class PostgreSQL:
         async with ConnectionPool(resource, pool, name=f"postgresql {url.host or 'local'}") as opened:
             yield cls(opened)
 
-    async def ping(self) -> None:
-        """A round trip."""
-        await self.driver.probe()
-
-    async def execute(self, sql: str, *params: object) -> int:
-        """Runs a statement; returns how many rows it changed."""
-        async with self.driver.acquire() as connection:
-            return await _Session(connection).execute(sql, *params)
-
-    async def fetch(self, sql: str, *params: object, type: Any = None) -> list[Any]:
-        """All rows."""
-        async with self.driver.acquire() as connection:
-            return await _Session(connection).fetch(sql, *params, type=type)
-
-    async def fetch_one(self, sql: str, *params: object, type: Any = None) -> Any:
-        """The first row."""
-        async with self.driver.acquire() as connection:
-            return await _Session(connection).fetch_one(sql, *params, type=type)
-
     @asynccontextmanager
     async def transaction(self, *, timeout: float | None = None) -> AsyncGenerator[_Session]:
         """Read committed, unless the database says otherwise."""
-        async with self.driver.acquire(timeout) as connection, connection.transaction():
+        async with within(timeout), self.driver.acquire() as connection, connection.transaction():
             yield _Session(connection)
 
 

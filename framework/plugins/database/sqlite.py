@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from framework.plugins.database.deadline import within
 from framework.plugins.database.rows import as_rows
 from framework.plugins.database.statements import check_count, for_sqlite, reads_only
 from framework.plugins.database.url import DatabaseURL
@@ -62,10 +63,11 @@ class SQLite:
         running = asyncio.ensure_future(self.driver.write(session.serve, timeout=timeout))
         running.add_done_callback(session.ended)
         try:
-            await session.begun(running)
-            yield session
-            session.finish()
-            await running
+            async with within(timeout):
+                await session.begun(running)
+                yield session
+                session.finish()
+                await running
         except BaseException:
             session.give_up()
             running.cancel()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from framework.errors import CodecError, LocalProtocolError
+from framework.errors import CodecError, DeadlineExceeded, LocalProtocolError
 from framework.plugins.database import SQLDatabase, connect
 from framework.plugins.pool import PoolSettings
 from tests.support.mariadb import MariaDB, mariadb, mysql_url
@@ -157,6 +157,30 @@ async def test_a_cancelled_transaction_leaves_nothing_and_loses_no_connection(db
     assert await db.fetch_one("SELECT count(*) FROM users", type=int) == 0
     await asyncio.gather(*(db.execute("INSERT INTO users (name) VALUES (?)", f"n{n}") for n in range(20)))
     assert await db.fetch_one("SELECT count(*) FROM users", type=int) == 20
+
+
+async def test_a_transaction_s_time_is_for_all_of_it(db: SQLDatabase) -> None:
+    """Not only for the connection: what is under way when it has passed is ended and rolled back."""
+
+    async def endless() -> None:
+        async with db.transaction(timeout=0.2) as session:
+            await session.execute("INSERT INTO users (name) VALUES (?)", "late")
+            await asyncio.get_running_loop().create_future()
+
+    async with asyncio.timeout(20):
+        for _ in range(5):
+            with pytest.raises(DeadlineExceeded):
+                await endless()
+    assert await db.fetch_one("SELECT count(*) FROM users", type=int) == 0
+
+
+async def test_a_transaction_in_time_keeps_errors_of_its_own(db: SQLDatabase) -> None:
+    async def fails() -> None:
+        async with db.transaction(timeout=20):
+            raise TimeoutError("of another thing")
+
+    with pytest.raises(TimeoutError, match="of another thing"):
+        await fails()
 
 
 async def test_a_cancelled_statement_never_gives_its_answer_to_another(db: SQLDatabase) -> None:
