@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ def pytest_configure(config: pytest.Config) -> None:
         sources = [stem.with_suffix(kind) for kind in (".py", ".pyx", ".pxd")]
         if any(source.exists() and source.stat().st_mtime > compiled.stat().st_mtime for source in sources):
             pytest.exit(f"{compiled.name} is older than its source: make build", returncode=3)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell gives that to whatever it starts with "&", and each program a test starts would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.import_plugin("framework.testing.plugin")
 
 
