@@ -186,6 +186,7 @@ class SocketUpgrade(Upgrade):
         assert accepted is not None
         session = Session(link.core, endpoint.settings, compression=accepted.compression)
         request.exchange = session
+        request.deadline = None  # it was for the handshake
         socket: WebSocket[Any, Any] = WebSocket(session, request, accepted.subprotocol)
         held, self.held = self.held, None
         running: Running

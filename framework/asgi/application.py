@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from framework.asgi.carried import Carried, CarriedBody, read_request
 from framework.asgi.carried_sockets import answer_handshake
-from framework.asgi.replies import send_response
+from framework.asgi.replies import checked, hooked, send_response
 from framework.asgi.types import Receive, Scope, Send
 from framework.errors import DeadlineExceeded, PeerClosed, RemoteProtocolError, ResourceError, SetupError
 from framework.http.endpoint import Endpoint
@@ -19,7 +19,7 @@ from framework.http.problem import PROBLEM_JSON, problem
 from framework.http.request import Request
 from framework.http.response import Response
 from framework.net.background import Background
-from framework.net.core import Core, not_a_response
+from framework.net.core import Core
 from framework.net.handling import run_whole
 from framework.net.runner import Resumed
 from framework.net.settings import ServerSettings
@@ -241,7 +241,7 @@ class Handling:
                 response = await self._handled(endpoint, task)
             except (Exception, asyncio.CancelledError) as error:
                 response = self._failed(self._reason(error, task))
-            response = self._hooked(endpoint, response)
+            response = hooked(request, response, self._failed)
             await send_response(send, request, response, self._failed)
         except OSError:
             if not self._gone and not self._exchange.transport:
@@ -259,7 +259,7 @@ class Handling:
         try:
             yielded = handler.send(None)
         except StopIteration as stop:
-            return _checked(stop.value)
+            return checked(stop.value)
         loop = asyncio.get_running_loop()
         self._watch = loop.create_task(self._look_out(task))
         timeout = endpoint.timeout
@@ -269,7 +269,7 @@ class Handling:
         deadline = asyncio.timeout(timeout)
         try:
             async with deadline:
-                return _checked(await Resumed(Suspended(handler, yielded), None))
+                return checked(await Resumed(Suspended(handler, yielded), None))
         except TimeoutError as error:
             if deadline.expired() and timeout is not None:
                 raise DeadlineExceeded("the handler", timeout) from error
@@ -296,23 +296,6 @@ class Handling:
 
     def _failed(self, error: BaseException) -> Response:
         return self._built.failed(self._request, error)
-
-    def _hooked(self, endpoint: Endpoint, response: Response) -> Response:
-        """Runs the after hooks; one that fails makes the request a failed one, which the others still see."""
-        for hook in endpoint.after:
-            try:
-                changed = hook(self._request, response)
-            except Exception as error:
-                response = self._failed(error)
-            else:
-                response = response if changed is None else changed
-        return response
-
-
-def _checked(result: object) -> Response:
-    if not isinstance(result, Response):
-        raise not_a_response(result)
-    return result
 
 
 def _failed(future: asyncio.Future[None]) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 from framework.asgi.bridge import Bridge
-from framework.asgi.replies import send_response
+from framework.asgi.replies import checked, hooked, send_response
 from framework.asgi.types import Message, Receive, Scope, Send
+from framework.errors import DeadlineExceeded
 from framework.http.request import Request
 from framework.http.response import Response
 from framework.http.upgrade import Upgrade
-from framework.net.core import Core, Runtime, not_a_response
+from framework.net.core import Core, Runtime
 from framework.net.handling import run_whole
 from framework.net.upgrade import TakenLink
 
@@ -22,20 +23,23 @@ async def answer_handshake(
     built: Runtime, request: Request, core: Core, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Handles the request; returns when its WebSocket is closed, or was denied."""
+
+    def failed(error: BaseException) -> Response:
+        return built.failed(request, error)
+
     endpoint = request.endpoint = built.find(request)
+    timeout = endpoint.timeout
+    deadline = asyncio.timeout(timeout)
     try:
-        response = cast("object", await run_whole(request))
-        if not isinstance(response, Response):
-            raise not_a_response(response)
+        async with deadline:
+            request.deadline = deadline.when()
+            response = checked(await run_whole(request))
+    except TimeoutError as error:
+        late = deadline.expired() and timeout is not None
+        response = failed(DeadlineExceeded("the handler", timeout or 0.0) if late else error)
     except Exception as error:
-        response = built.failed(request, error)
-    for hook in endpoint.after:
-        try:
-            changed = hook(request, response)
-        except Exception as error:
-            response = built.failed(request, error)
-        else:
-            response = response if changed is None else changed
+        response = failed(error)
+    response = hooked(request, response, failed)
     if isinstance(response, Upgrade):
         await _connect(response, request, core, scope, receive, send)
     else:

@@ -11,9 +11,10 @@ from framework.errors import LocalProtocolError
 from framework.http.request import Request
 from framework.http.response import Response, StreamingResponse
 from framework.http.trailers import trailers_of
+from framework.net.core import not_a_response
 from framework.wire.leaves import encode_fields
 
-__all__ = ["send_response"]
+__all__ = ["checked", "hooked", "send_response"]
 
 _FRAMING: Final = frozenset(
     {"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"}
@@ -21,6 +22,25 @@ _FRAMING: Final = frozenset(
 _EVENT_STREAM: Final = "text/event-stream"
 
 Failed = Callable[[BaseException], Response]
+
+
+def checked(result: object) -> Response:
+    """What a handler returned. Raises where it is no response."""
+    if not isinstance(result, Response):
+        raise not_a_response(result)
+    return result
+
+
+def hooked(request: Request, response: Response, failed: Failed) -> Response:
+    """Runs the after hooks; one that fails makes the request a failed one, which the others still see."""
+    for hook in request.endpoint.after:
+        try:
+            changed = hook(request, response)
+        except Exception as error:
+            response = failed(error)
+        else:
+            response = response if changed is None else changed
+    return response
 
 
 async def send_response(send: Send, request: Request, response: Response, failed: Failed) -> None:
@@ -35,6 +55,7 @@ async def send_response(send: Send, request: Request, response: Response, failed
     if not isinstance(response, StreamingResponse):
         await _send_whole(send, request, response, failed)
         return
+    request.deadline = None  # it was for the head
     try:
         await _send_stream(send, request, response, failed)
     finally:

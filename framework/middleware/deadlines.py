@@ -54,7 +54,8 @@ class Deadline:
 def time_left(request: Request) -> float:
     """Seconds of the request's budget that are left, at least 0; infinite without a deadline. Call it on the loop.
 
-    The budget is the shortest of the route's timeout and the deadlines around the caller.
+    The budget is the shortest of the route's timeout and the deadlines around the caller. It is for the response's
+    head: in the body of a stream and on a WebSocket each call has the route's timeout anew.
     """
     now = asyncio.get_running_loop().time()
     due = request.get(_DUE)
@@ -62,7 +63,6 @@ def time_left(request: Request) -> float:
     if request.deadline is not None:
         left = min(left, request.deadline - now)
     elif request.endpoint.timeout is not None:
-        left = min(
-            left, request.endpoint.timeout
-        )  # the handler has not waited yet, and the time begins when it does
+        # The handler has not waited yet, and the time begins when it does; or the head is out, and with it the budget.
+        left = min(left, request.endpoint.timeout)
     return max(0.0, left)

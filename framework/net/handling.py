@@ -49,6 +49,7 @@ class Handling(Outgoing):
     def begins(self, request: Request, response: StreamingResponse, *, framed: bool) -> bool:
         """As ``keeps_alive``, for a response whose body may still be made of the request's."""
         self._handle_by = NEVER
+        request.deadline = None  # it was for the head
         self._on_drain = response.on_drain
         if self._leaving:
             self._tell_of_drain()

@@ -23,7 +23,8 @@ from framework import (
     WebSocketListener,
 )
 from framework.errors import BindingError, SetupError, WebSocketClosed
-from framework.testing import SocketClient, TestClient, WebSocketDenied
+from framework.middleware import time_left
+from framework.testing import SocketClient, TestClient, WebSocketDenied, run_virtual
 
 
 class Join(msgspec.Struct, tag="join"):
@@ -67,6 +68,36 @@ async def denied(client: TestClient, path: str, **options: Any) -> Any:
         async with client.websocket(path, **options):
             pass
     return error.value.answer
+
+
+def test_the_budget_of_the_handshake_ends_with_it() -> None:
+    """A handler that talks for longer than its route's timeout still has time for what it does."""
+    app = App(request_timeout=5.0)
+    seen: list[float] = []
+
+    def waiting(handler: Any) -> Any:
+        async def waits(request: Request) -> Response:
+            await asyncio.sleep(1)
+            seen.append(time_left(request))
+            response: Response = await handler(request)
+            return response
+
+        return waits
+
+    app.use(waiting)
+
+    @app.websocket("/ws")
+    async def talk(ws: WebSocket) -> None:
+        for _ in range(2):
+            await asyncio.sleep(100)
+            await ws.send_text(str(time_left(ws.request)))
+
+    async def run() -> None:
+        async with TestClient(app) as client, client.websocket("/ws") as ws:
+            assert [await ws.receive(), await ws.receive()] == ["5.0", "5.0"]
+
+    run_virtual(run())
+    assert seen == [4.0]
 
 
 def test_a_handler_takes_what_any_handler_takes() -> None:

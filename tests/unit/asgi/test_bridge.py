@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from framework import App, WebSocket, WebSocketListener
+from framework import App, Request, Response, WebSocket, WebSocketListener
 from framework.errors import WebSocketClosed
+from framework.middleware import time_left
 from framework.testing import run_virtual
 from tests.unit.asgi.outer import lifespan, scope_of
 
@@ -157,6 +158,56 @@ def test_a_denial_is_a_response_where_the_server_can_send_one(path: str, extende
                 assert (await socket.next())["type"] == "websocket.http.response.body"
             else:
                 assert first == {"type": "websocket.close", "code": 1008}
+
+    run_virtual(run())
+
+
+def test_a_handshake_that_takes_too_long_is_denied() -> None:
+    app = App(request_timeout=5.0)
+    deadlines: list[float | None] = []
+
+    def asking(handler: Any) -> Any:
+        async def asks(request: Request) -> Response:
+            deadlines.append(request.deadline)
+            await asyncio.sleep(1000)
+            response: Response = await handler(request)
+            return response
+
+        return asks
+
+    app.use(asking)
+
+    @app.websocket("/ws")
+    async def talk(socket: WebSocket[Any, Any]) -> None:
+        """Never reached."""
+
+    async def run() -> None:
+        async with lifespan(app):
+            now = asyncio.get_running_loop().time()
+            socket = Socket(extensions={"websocket.http.response": {}})
+            await socket.run(app)
+            assert (await socket.next())["status"] == 504
+            assert asyncio.get_running_loop().time() == pytest.approx(now + 5)
+            assert deadlines == [pytest.approx(now + 5)]
+
+    run_virtual(run())
+
+
+def test_the_budget_of_the_handshake_ends_with_it() -> None:
+    app = App(request_timeout=5.0)
+
+    @app.websocket("/ws")
+    async def talk(socket: WebSocket[Any, Any]) -> None:
+        await asyncio.sleep(50)
+        await socket.send(str(time_left(socket.request)))
+
+    async def run() -> None:
+        async with lifespan(app):
+            socket = Socket()
+            task = socket.run(app)
+            assert await socket.next() == ACCEPTED
+            assert await socket.next() == {"type": "websocket.send", "text": "5.0"}
+            await task
 
     run_virtual(run())
 

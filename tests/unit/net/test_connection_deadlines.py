@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -360,3 +361,27 @@ def test_a_budget_that_a_middleware_shortened_ends_in_a_504() -> None:
         client.send(request_bytes())
         server.advance(5)
         assert client.reply().status == 504
+
+
+def test_the_budget_is_the_heads_and_not_that_of_a_stream() -> None:
+    """An acquire in the middle of a long download must not find its time used up by what was sent before."""
+    seen: list[float] = []
+
+    async def handler(request: Request) -> Response:
+        await asyncio.sleep(1)
+
+        async def content() -> AsyncIterator[bytes]:
+            for _ in range(3):
+                yield b"piece"
+                await asyncio.sleep(100)
+                seen.append(time_left(request))
+
+        return StreamingResponse(content())
+
+    with harness(App(handler, timeout=60.0)) as server:
+        client = server.connect()
+        client.send(request_bytes("GET", "/"))
+        for _ in range(310):
+            server.advance(1)
+        assert client.reply().body == b"piece" * 3
+    assert seen == [60.0, 60.0, 60.0]
