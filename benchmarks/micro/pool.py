@@ -4,7 +4,7 @@
 pool and psycopg_pool on a PostgreSQL of its own (or on the one whose URL is given), in interleaved rounds of which the
 best counts::
 
-    python -m benchmarks.micro.pool [URL] [--out FILE]
+    .venv-bench/bin/python -m benchmarks.micro.pool [URL] [--out FILE]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -252,6 +253,11 @@ def main() -> None:
     parser.add_argument("url", nargs="?", help="of a PostgreSQL; default one of its own")
     parser.add_argument("--out", type=Path, metavar="FILE")
     options = parser.parse_args()
+    if find_spec("psycopg_pool") is None:
+        raise SystemExit(
+            "the peers are not here: python benchmarks/setup_peers.py, then "
+            ".venv-bench/bin/python -m benchmarks.micro.pool"
+        )
     facts = machine_facts()
     # With the server on the same core: a query's time is then the work done, not where its process happened to wake up.
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

@@ -88,11 +88,12 @@ def _frame_and_inner(waiting: Any) -> tuple[FrameType | None, Any]:
     for frame, inner in (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await")):
         if hasattr(waiting, frame):
             return getattr(waiting, frame), getattr(waiting, inner)
-    # The object that ``__anext__`` of a generator returns does not tell which it is of; the collector knows.
-    if not type(waiting).__name__.startswith("async_generator"):
+    # What ``__anext__`` of a generator returns, and what a compiled coroutine calls ``__await__`` for, does not tell
+    # which generator or coroutine it is of; the collector knows.
+    if not type(waiting).__name__.startswith(("async_generator", "coroutine_wrapper")):
         return None, None
     referred: list[object] = gc.get_referents(waiting)
-    return None, next((one for one in referred if hasattr(one, "ag_frame")), None)
+    return None, next((one for one in referred if hasattr(one, "ag_frame") or hasattr(one, "cr_frame")), None)
 
 
 def _is_asyncio(frame: FrameType) -> bool:

@@ -60,16 +60,14 @@ class Books(RuleBasedStateMachine):
             max_lifetime=lifetime,
             leak_after=leak,
         )
-        self.core: Core[int] = Core(options, random.Random(1).random)
+        self.core: Core = Core(options, random.Random(1).random)
         self.now = 100.0
         self.connections = 0
-        self.opens: list[Slot[int]] = []
-        self.closes: list[Slot[int]] = []
-        self.granted: list[Waiter[int]] = []  # woken, but they have not run yet
-        self.queue: list[
-            Waiter[int]
-        ] = []  # who should be waiting, in the order in which they are to be served
-        self.held: list[Slot[int]] = []
+        self.opens: list[Slot] = []
+        self.closes: list[Slot] = []
+        self.granted: list[Waiter] = []  # woken, but they have not run yet
+        self.queue: list[Waiter] = []  # who should be waiting, in the order in which they are to be served
+        self.held: list[Slot] = []
         self.ended: set[int] = set()  # connections that were closed or terminated
         self.steps = 0
         self.core.start(self.now)
@@ -107,7 +105,7 @@ class Books(RuleBasedStateMachine):
             case _:
                 raise AssertionError(action)
 
-    def end(self, slot: Slot[int]) -> None:
+    def end(self, slot: Slot) -> None:
         assert slot.connection not in self.ended, "a connection was ended twice"
         assert slot not in self.held or slot.state is not State.LENT
         self.ended.add(slot.connection)
@@ -130,7 +128,7 @@ class Books(RuleBasedStateMachine):
         waiter = self.core.enqueue(self.now, self.now + patience, None, again=again)
         self.queue.insert(0 if again else len(self.queue), waiter)
 
-    def got(self, slot: Slot[int]) -> None:
+    def got(self, slot: Slot) -> None:
         assert slot not in self.held, "two have the same connection"
         assert slot.connection not in self.ended, "a connection was lent that had been ended"
         assert self.core.is_closed or slot.state in (State.LENT, State.CHECKING)

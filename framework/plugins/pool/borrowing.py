@@ -25,8 +25,8 @@ T = TypeVar("T")
 
 
 async def borrow(
-    keeper: Keeper[T], timeout: float | None, request: Request | None, *, broken: Slot[T] | None = None
-) -> Slot[T]:
+    keeper: Keeper, timeout: float | None, request: Request | None, *, broken: Slot | None = None
+) -> Slot:
     """Borrows a connection that works, as far as can be known.
 
     Args:
@@ -58,7 +58,7 @@ async def borrow(
         now = keeper.now()
 
 
-def _budget(keeper: Keeper[T], timeout: float | None, request: Request | None) -> float:
+def _budget(keeper: Keeper, timeout: float | None, request: Request | None) -> float:
     seconds = keeper.settings.acquire_timeout if timeout is None else timeout
     if not seconds >= 0:
         raise ValueError(f"a timeout is at least 0, not {seconds}")
@@ -66,8 +66,8 @@ def _budget(keeper: Keeper[T], timeout: float | None, request: Request | None) -
 
 
 async def _wait(
-    keeper: Keeper[T], begun: float, deadline: float, request: Request | None, *, again: bool
-) -> Slot[T]:
+    keeper: Keeper, begun: float, deadline: float, request: Request | None, *, again: bool
+) -> Slot:
     core, now = keeper.core, keeper.now()
     if now >= deadline:
         raise _too_late(keeper, begun)
@@ -92,7 +92,7 @@ async def _wait(
     raise _too_late(keeper, begun)
 
 
-def _too_late(keeper: Keeper[T], begun: float) -> PoolTimeout:
+def _too_late(keeper: Keeper, begun: float) -> PoolTimeout:
     core, now = keeper.core, keeper.now()
     core.counts.timeouts += 1
     failure = core.backoff.error
@@ -107,7 +107,7 @@ def _too_late(keeper: Keeper[T], begun: float) -> PoolTimeout:
     return error
 
 
-async def _check(keeper: Keeper[T], slot: Slot[T], deadline: float) -> bool:
+async def _check(keeper: Keeper, slot: Slot, deadline: float) -> bool:
     """Asks the other side; whether the connection may be used. Never takes longer than the borrower has."""
     core = keeper.core
     until = keeper.now() + keeper.settings.check_timeout
@@ -130,9 +130,7 @@ async def _check(keeper: Keeper[T], slot: Slot[T], deadline: float) -> bool:
     return slot.state is State.LENT
 
 
-async def give_back(
-    keeper: Keeper[T], slot: Slot[T], condition: Condition, error: BaseException | None
-) -> None:
+async def give_back(keeper: Keeper, slot: Slot, condition: Condition, error: BaseException | None) -> None:
     """Takes a connection back that is not known to be clean. ``error`` is what ended the lease."""
     if slot.state is not State.LENT:
         return  # the pool was closed meanwhile, and the connection terminated
@@ -147,7 +145,7 @@ async def give_back(
     keeper.perform()
 
 
-async def _reset(keeper: Keeper[T], slot: Slot[T]) -> bool:
+async def _reset(keeper: Keeper, slot: Slot) -> bool:
     """Resets the connection for the next borrower; whether it may have it."""
     core = keeper.core
     try:

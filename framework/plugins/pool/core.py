@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 from framework.errors import ResourceError
 from framework.plugins.pool.growth import WEIGHT, Backoff, Estimate, growth
@@ -35,12 +35,11 @@ from framework.plugins.pool.slots import (
 
 __all__ = ["Core"]
 
-T = TypeVar("T")
 _IDLE: Final = State.IDLE  # looking up a member of an Enum takes longer than all else that lending does
 _LENT: Final = State.LENT
 
 
-class Core(Generic[T]):
+class Core:
     """The state of a pool.
 
     Args:
@@ -62,11 +61,11 @@ class Core(Generic[T]):
         self.min_size = settings.min_size
         self.max_size = settings.max_size
         self.check_after = settings.check_after
-        self.slots: dict[int, Slot[T]] = {}
+        self.slots: dict[int, Slot] = {}
         self.idle: list[
-            Slot[T]
+            Slot
         ] = []  # the one returned last is lent next, so that those not needed stay at the bottom
-        self.waiters: Queue[T] = Queue()
+        self.waiters: Queue = Queue()
         self._waiting = self.waiters.entries
         self._numbers = 0
         self.lending = False
@@ -79,12 +78,12 @@ class Core(Generic[T]):
         self.backoff = Backoff(settings.backoff_min, settings.backoff_max, jitter)
         self.acquired = 0
         self.counts = Counts()
-        self.actions: list[Action[T]] = []
+        self.actions: list[Action] = []
         self.wake = inf
 
     # -- borrowers ------------------------------------------------------------------------------------------------
 
-    def take(self, now: float) -> Slot[T] | None:
+    def take(self, now: float) -> Slot | None:
         """Lends the connection that was returned last, if it is as fresh as to need no check. The quick way."""
         idle = self.idle
         if idle and self.lending:
@@ -98,7 +97,7 @@ class Core(Generic[T]):
                 return slot
         return None
 
-    def pick(self, now: float) -> Slot[T] | None:
+    def pick(self, now: float) -> Slot | None:
         """Lends a connection, fresh or (CHECKING) to be checked first; None when all are in use."""
         if not self.lending:
             return None
@@ -119,15 +118,15 @@ class Core(Generic[T]):
         request: Any = None,
         *,
         again: bool = False,
-    ) -> Waiter[T]:
+    ) -> Waiter:
         """Puts somebody at the end of the queue, or at its head who has been there (``again``)."""
-        waiter: Waiter[T] = Waiter(now, deadline, future, owner, request)
+        waiter: Waiter = Waiter(now, deadline, future, owner, request)
         self.waiters.join(waiter, at_head=again)
         self.wake = min(self.wake, deadline)
         self._grow(now)
         return waiter
 
-    def abandon(self, waiter: Waiter[T], now: float) -> None:
+    def abandon(self, waiter: Waiter, now: float) -> None:
         """A waiter was cancelled. What it was given meanwhile, and nobody used, goes to the next."""
         self.waiters.leave(waiter)
         self.counts.abandoned += 1
@@ -138,7 +137,7 @@ class Core(Generic[T]):
             self._settle(slot, now)
             self._grow(now)
 
-    def put(self, slot: Slot[T], now: float) -> None:
+    def put(self, slot: Slot, now: float) -> None:
         """A connection comes back, clean."""
         if slot.state is not _LENT:
             return  # it was terminated while it was lent
@@ -156,7 +155,7 @@ class Core(Generic[T]):
         slot.fresh_until = fresh_until if fresh_until < slot.retire_at else slot.retire_at
         self.idle.append(slot)
 
-    def discard(self, slot: Slot[T], reason: Reason, now: float) -> None:
+    def discard(self, slot: Slot, reason: Reason, now: float) -> None:
         """A connection that is lent cannot be used any more."""
         if slot.state not in (State.LENT, State.CHECKING):
             return
@@ -169,13 +168,13 @@ class Core(Generic[T]):
                 self.backoff.failed(now, ResourceError("a connection was broken before it was first used"))
         self._terminate(slot, reason, now)
 
-    def checked(self, slot: Slot[T], now: float) -> None:
+    def checked(self, slot: Slot, now: float) -> None:
         """A check has found the connection well: it is lent."""
         if slot.state is State.CHECKING:
             slot.state = State.LENT
             slot.used_at = slot.since = now
 
-    def check_failed(self, slot: Slot[T], now: float) -> None:
+    def check_failed(self, slot: Slot, now: float) -> None:
         """A check has found that the other side is gone: for all that are as old as this one."""
         is_news = slot.generation == self.generation
         self.discard(slot, Reason.CHECK, now)
@@ -188,14 +187,14 @@ class Core(Generic[T]):
 
     # -- connections ----------------------------------------------------------------------------------------------
 
-    def opened(self, slot: Slot[T], connection: T, now: float) -> None:
+    def opened(self, slot: Slot, connection: Any, now: float) -> None:
         """A connection is there."""
         self.opening -= 1
         self.counts.opened += 1
         self.connect.add(now - slot.since)
         self.backoff.succeeded()
         lifetime = self._settings.max_lifetime
-        slot.connection = connection
+        slot.ready.value = connection
         slot.opened_at = slot.used_at = now
         slot.retire_at = (
             now + lifetime * (1 - self._settings.lifetime_jitter * self._jitter()) if lifetime else inf
@@ -203,7 +202,7 @@ class Core(Generic[T]):
         self._settle(slot, now)
         self._grow(now)
 
-    def open_failed(self, slot: Slot[T], error: BaseException | None, now: float) -> None:
+    def open_failed(self, slot: Slot, error: BaseException | None, now: float) -> None:
         """A connection could not be opened; without an error, the attempt was given up."""
         self.opening -= 1
         slot.state = State.GONE
@@ -213,7 +212,7 @@ class Core(Generic[T]):
             self.backoff.failed(now, error)
         self._grow(now)
 
-    def gone(self, slot: Slot[T], now: float) -> None:
+    def gone(self, slot: Slot, now: float) -> None:
         """A connection is closed, or terminated."""
         if slot.state is State.CLOSING:
             self.closing -= 1
@@ -266,7 +265,7 @@ class Core(Generic[T]):
         for slot in idle:
             self._retire(slot, Reason.CLOSED, now)
 
-    def kill(self, now: float) -> list[Slot[T]]:
+    def kill(self, now: float) -> list[Slot]:
         """Terminates what is lent still, and returns it."""
         lent = [slot for slot in self.slots.values() if slot.state in (State.LENT, State.CHECKING)]
         for slot in lent:
@@ -288,13 +287,13 @@ class Core(Generic[T]):
     def _live(self) -> int:
         return len(self.slots) - self.closing
 
-    def _lend(self, slot: Slot[T], now: float) -> None:
+    def _lend(self, slot: Slot, now: float) -> None:
         slot.state = State.LENT if now < slot.fresh_until else State.CHECKING
         slot.since = now
         self.lent += 1
         self.acquired += 1
 
-    def _settle(self, slot: Slot[T], now: float) -> None:
+    def _settle(self, slot: Slot, now: float) -> None:
         """Finds out what becomes of a connection that nobody has."""
         slot.owner = slot.request = None
         if slot.generation != self.generation:
@@ -324,15 +323,15 @@ class Core(Generic[T]):
             self.counts.wait_seconds += now - waiter.since
             self.actions.append(Grant(waiter))
 
-    def _retire(self, slot: Slot[T], reason: Reason, now: float) -> None:
+    def _retire(self, slot: Slot, reason: Reason, now: float) -> None:
         self._ends(slot, reason)
         self.actions.append(Close(slot, reason))
 
-    def _terminate(self, slot: Slot[T], reason: Reason, now: float) -> None:
+    def _terminate(self, slot: Slot, reason: Reason, now: float) -> None:
         self._ends(slot, reason)
         self.actions.append(Terminate(slot, reason))
 
-    def _ends(self, slot: Slot[T], reason: Reason) -> None:
+    def _ends(self, slot: Slot, reason: Reason) -> None:
         slot.state = State.CLOSING
         slot.owner = slot.request = None
         self.closing += 1
@@ -352,7 +351,7 @@ class Core(Generic[T]):
                 return
         for _ in range(min(wanted, room, allowed)):
             self._numbers += 1
-            slot: Slot[T] = Slot(self._numbers, self.generation, now)
+            slot: Slot = Slot(self._numbers, self.generation, now)
             self.slots[slot.number] = slot
             self.opening += 1
             self.actions.append(Open(slot))
@@ -373,7 +372,7 @@ class Core(Generic[T]):
             waited=now - first.since,
         )
 
-    def _idle_until(self, slot: Slot[T]) -> float:
+    def _idle_until(self, slot: Slot) -> float:
         timeout = self._settings.idle_timeout
         return slot.used_at + timeout if timeout and self._live > self.min_size else inf
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextvars import Context
 from math import inf
-from typing import Final, Generic, TypeVar
+from typing import Any, Final
 
 from framework.plugins.pool.core import Core
 from framework.plugins.pool.report import describe
@@ -17,12 +17,11 @@ from framework.plugins.pool.slots import Close, Grant, Open, Reason, Refuse, Rep
 
 __all__ = ["LOG", "Keeper"]
 
-T = TypeVar("T")
 LOG: Final = logging.getLogger("framework.pool")
 _GRAIN: Final = 0.002  # seconds that a timer may come too early: uvloop counts in whole milliseconds
 
 
-class Keeper(Generic[T]):
+class Keeper:
     """The shell around a core; what has to wait for a connection runs in tasks of its own, never a borrower's.
 
     Every task ends by itself, within the resource's deadlines, and tells the core how it ended.
@@ -37,21 +36,21 @@ class Keeper(Generic[T]):
     """
 
     def __init__(
-        self, resource: Resource[T], settings: PoolSettings, name: str, jitter: Callable[[], float]
+        self, resource: Resource[Any], settings: PoolSettings, name: str, jitter: Callable[[], float]
     ) -> None:
         self.resource = resource
         self.settings = settings
         self.name = name
-        self.core: Core[T] = Core(settings, jitter)
-        self.condition: Callable[[T], Condition] = resource.condition
+        self.core: Core = Core(settings, jitter)
+        self.condition: Callable[[Any], Condition] = resource.condition
         self.must_reset = _overrides(resource, "reset")
         self.knows_condition = _overrides(resource, "condition")
         if not _overrides(resource, "check"):
             self.core.check_after = inf
         self.loop: asyncio.AbstractEventLoop
         self.now: Callable[[], float] = _not_open
-        self._opens: dict[asyncio.Task[T], Slot[T]] = {}
-        self._closes: dict[asyncio.Task[None], Slot[T]] = {}
+        self._opens: dict[asyncio.Task[Any], Slot] = {}
+        self._closes: dict[asyncio.Task[None], Slot] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = inf
         self.watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -88,14 +87,14 @@ class Keeper(Generic[T]):
             if condition() and not future.done():
                 future.set_result(None)
 
-    def terminate(self, slot: Slot[T]) -> None:
+    def terminate(self, slot: Slot) -> None:
         """Ends a connection at once, whatever state it is in."""
         try:
             self.resource.terminate(slot.connection)
         except Exception:
             LOG.exception("pool %s: terminate() failed", self.name)
 
-    def is_broken(self, connection: T) -> bool:
+    def is_broken(self, connection: Any) -> bool:
         """Whether the connection is known not to work. A resource that cannot tell is not to be trusted."""
         try:
             return self.condition(connection) is Condition.BROKEN
@@ -103,7 +102,7 @@ class Keeper(Generic[T]):
             LOG.exception("pool %s: condition() failed", self.name)
             return True
 
-    def discard_broken(self, slot: Slot[T]) -> None:
+    def discard_broken(self, slot: Slot) -> None:
         """Ends a connection that was lent, and found broken before it was used."""
         self.core.discard(slot, Reason.BROKEN, self.now())
         self.perform()
@@ -157,16 +156,16 @@ class Keeper(Generic[T]):
     # The core is told by a callback of the task, not by the coroutine: a task that is cancelled before its first step
     # never runs any of it. They run in no request's context: the connection is not that of whoever needed it first.
 
-    def _start_open(self, slot: Slot[T]) -> None:
+    def _start_open(self, slot: Slot) -> None:
         task = self.loop.create_task(self._open(), context=Context())
         self._opens[task] = slot
         task.add_done_callback(self._open_ended)
 
-    async def _open(self) -> T:
+    async def _open(self) -> Any:
         async with asyncio.timeout(self.settings.connect_timeout):
             return await self.resource.open()
 
-    def _open_ended(self, task: asyncio.Task[T]) -> None:
+    def _open_ended(self, task: asyncio.Task[Any]) -> None:
         slot = self._opens.pop(task)
         if task.cancelled():
             self.core.open_failed(slot, None, self.now())
@@ -177,12 +176,12 @@ class Keeper(Generic[T]):
             self.core.opened(slot, task.result(), self.now())
         self.perform()
 
-    def _start_close(self, slot: Slot[T]) -> None:
+    def _start_close(self, slot: Slot) -> None:
         task = self.loop.create_task(self._close(slot), context=Context())
         self._closes[task] = slot
         task.add_done_callback(self._close_ended)
 
-    async def _close(self, slot: Slot[T]) -> None:
+    async def _close(self, slot: Slot) -> None:
         async with asyncio.timeout(self.settings.close_timeout):
             await self.resource.close(slot.connection)
 

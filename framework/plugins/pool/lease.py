@@ -7,24 +7,110 @@ end without waiting. All else is in ``borrowing``.
 from __future__ import annotations
 
 from asyncio import current_task
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from types import TracebackType
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from framework.http.request import Request
 from framework.plugins.pool.borrowing import borrow, give_back
 from framework.plugins.pool.keeper import LOG, Keeper
 from framework.plugins.pool.resource import Condition
-from framework.plugins.pool.slots import Slot
+from framework.plugins.pool.slots import Ready, Slot
 
 __all__ = ["Lease"]
 
 T = TypeVar("T")
 _CLEAN: Final = Condition.CLEAN
 _BROKEN: Final = Condition.BROKEN
+_DONE: Final = Ready(None)
 
 
-class Lease(Generic[T]):
+class Loan:
+    """What a Lease does, whatever the type of its connection; a class that is compiled cannot be generic.
+
+    What ``async with`` awaits is a coroutine only where there is something to wait for: making one takes as long as
+    lending does.
+    """
+
+    __slots__ = ("_keeper", "_request", "_slot", "_timeout")
+
+    def __init__(self, keeper: Keeper, timeout: float | None, request: Request | None) -> None:
+        self._keeper = keeper
+        self._timeout = timeout
+        self._request = request
+        self._slot: Slot | None = None
+
+    def __aenter__(self) -> Awaitable[Any]:
+        """Borrows the connection, unless that is done already.
+
+        Raises:
+            PoolTimeout: none became free in time.
+            PoolExhausted: too many wait already, or all holders wait for each other.
+            PoolClosed: the pool is not open.
+        """
+        slot = self._slot
+        if slot is None:
+            slot = self._take()
+            if slot is None:
+                return self._borrow()
+        return slot.ready
+
+    def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> Awaitable[None]:
+        slot = self._slot
+        if slot is None:
+            return _DONE
+        self._slot = None
+        condition = self._put(slot)
+        return _DONE if condition is _CLEAN else give_back(self._keeper, slot, condition, error)
+
+    async def _borrow(self) -> Any:
+        self._slot = await borrow(self._keeper, self._timeout, self._request)
+        return self._slot.connection
+
+    async def release(self) -> None:
+        """Gives the connection back. A second time does nothing."""
+        await self.__aexit__(None, None, None)
+
+    def take(self) -> bool:
+        """Borrows a connection if that can be done now, without waiting or asking it; whether it was."""
+        return self._slot is not None or self._take() is not None
+
+    def _take(self) -> Slot | None:
+        keeper = self._keeper
+        core = keeper.core
+        while (slot := core.take(keeper.now())) is not None:
+            try:
+                broken = keeper.condition(slot.ready.value) is _BROKEN
+            except Exception:
+                LOG.exception("pool %s: condition() failed", keeper.name)
+                broken = True
+            if not broken:
+                slot.owner = current_task(keeper.loop)
+                slot.request = self._request
+                self._slot = slot
+                return slot
+            keeper.discard_broken(slot)
+        return None
+
+    def _put(self, slot: Slot) -> Condition:
+        """Takes the connection back if it is clean; what state it is in."""
+        keeper = self._keeper
+        try:
+            condition = keeper.condition(slot.ready.value)
+        except Exception:
+            LOG.exception("pool %s: condition() failed", keeper.name)
+            return _BROKEN
+        if condition is _CLEAN:
+            core = keeper.core
+            core.put(slot, keeper.now())
+            if core.actions or keeper.watchers:
+                keeper.perform()
+        return condition
+
+
+class Lease(Loan, Generic[T]):
     """A connection, for as long as it is borrowed. Leaving the ``async with`` gives it back, whatever happened.
 
     ::
@@ -36,62 +122,11 @@ class Lease(Generic[T]):
         finally: await lease.release()
     """
 
-    __slots__ = ("_keeper", "_request", "_slot", "_timeout")
+    __slots__ = ()
 
-    def __init__(self, keeper: Keeper[T], timeout: float | None, request: Request | None) -> None:
-        self._keeper = keeper
-        self._timeout = timeout
-        self._request = request
-        self._slot: Slot[T] | None = None
+    if TYPE_CHECKING:
 
-    async def __aenter__(self) -> T:
-        """Borrows the connection, unless that is done already.
-
-        Raises:
-            PoolTimeout: none became free in time.
-            PoolExhausted: too many wait already, or all holders wait for each other.
-            PoolClosed: the pool is not open.
-        """
-        if self._slot is not None:
-            return self._slot.connection
-        keeper = self._keeper
-        slot = keeper.core.take(keeper.now())
-        if slot is None:
-            slot = await borrow(keeper, self._timeout, self._request)
-        else:
-            try:
-                broken = keeper.condition(slot.connection) is _BROKEN
-            except Exception:
-                LOG.exception("pool %s: condition() failed", keeper.name)
-                broken = True
-            if broken:
-                slot = await borrow(keeper, self._timeout, self._request, broken=slot)
-            else:
-                slot.owner = current_task(keeper.loop)
-                slot.request = self._request
-        self._slot = slot
-        return slot.connection
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        slot = self._slot
-        if slot is None:
-            return
-        self._slot = None
-        keeper = self._keeper
-        try:
-            condition = keeper.condition(slot.connection)
-        except Exception:
-            LOG.exception("pool %s: condition() failed", keeper.name)
-            condition = _BROKEN
-        if condition is _CLEAN:
-            core = keeper.core
-            core.put(slot, keeper.now())
-            if core.actions or keeper.watchers:
-                keeper.perform()
-        else:
-            await give_back(keeper, slot, condition, error)
+        def __aenter__(self) -> Awaitable[T]: ...
 
     def __await__(self) -> Generator[Any, Any, Lease[T]]:
         yield from self.__aenter__().__await__()
@@ -102,23 +137,5 @@ class Lease(Generic[T]):
         """The connection. Raises RuntimeError when it has been given back, or not been borrowed yet."""
         if self._slot is None:
             raise RuntimeError("the connection was given back, or not borrowed yet")
-        return self._slot.connection
-
-    async def release(self) -> None:
-        """Gives the connection back. A second time does nothing."""
-        await self.__aexit__(None, None, None)
-
-    def take(self) -> bool:
-        """Borrows a connection if that can be done now, without waiting or asking it; whether it was."""
-        keeper = self._keeper
-        while self._slot is None:
-            slot = keeper.core.take(keeper.now())
-            if slot is None:
-                return False
-            if keeper.is_broken(slot.connection):
-                keeper.discard_broken(slot)
-                continue
-            slot.owner = current_task(keeper.loop)
-            slot.request = self._request
-            self._slot = slot
-        return True
+        connection: T = self._slot.connection
+        return connection

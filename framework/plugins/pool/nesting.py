@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any
 
 from framework.errors import PoolExhausted
 from framework.plugins.pool.keeper import LOG, Keeper
@@ -15,7 +14,7 @@ __all__ = ["refuse_deadlock"]
 _FRAMES = 12
 
 
-def refuse_deadlock(keeper: Keeper[Any], owner: object) -> None:
+def refuse_deadlock(keeper: Keeper, owner: object) -> None:
     """Called before a task waits. Warns of a nested acquire; refuses one that completes a deadlock.
 
     Whether a task holds a connection is told by who borrowed it: one that was handed on to another task counts for the

@@ -123,7 +123,7 @@ class ConnectionPool(Generic[T]):
 
     def try_acquire(self, *, request: Request | None = None) -> Lease[T] | None:
         """A connection if there is one that is idle and fresh, else None. ``async with`` the lease, or release it."""
-        lease = Lease(self.keeper, 0.0, request)
+        lease: Lease[T] = Lease(self.keeper, 0.0, request)
         return lease if lease.take() else None
 
     # -- operation --------------------------------------------------------------------------------------------------

@@ -6,17 +6,16 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from math import inf
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 from framework.plugins.pool.slots import Waiter
 
 __all__ = ["Queue"]
 
-T = TypeVar("T")
 _SPARE: Final = 64
 
 
-class Queue(Generic[T]):
+class Queue:
     """A queue that anybody may leave at any time, and that knows whose deadline is next.
 
     Joining, leaving and being served take the same time however many wait. Who has left stays among the deadlines for
@@ -29,14 +28,14 @@ class Queue(Generic[T]):
     __slots__ = ("_deadlines", "_numbers", "entries")
 
     def __init__(self) -> None:
-        self.entries: OrderedDict[Waiter[T], None] = OrderedDict()
-        self._deadlines: list[tuple[float, int, Waiter[T]]] = []
+        self.entries: OrderedDict[Waiter, None] = OrderedDict()
+        self._deadlines: list[tuple[float, int, Waiter]] = []
         self._numbers = 0
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __iter__(self) -> Iterator[Waiter[T]]:
+    def __iter__(self) -> Iterator[Waiter]:
         return iter(self.entries)
 
     def __contains__(self, waiter: Any) -> bool:
@@ -49,7 +48,7 @@ class Queue(Generic[T]):
             heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else inf
 
-    def join(self, waiter: Waiter[T], *, at_head: bool = False) -> None:
+    def join(self, waiter: Waiter, *, at_head: bool = False) -> None:
         """Adds somebody at the end, or ``at_head`` who has been served and was given nothing of use."""
         self.entries[waiter] = None
         if at_head:
@@ -60,25 +59,25 @@ class Queue(Generic[T]):
         self._numbers += 1
         heappush(self._deadlines, (waiter.deadline, self._numbers, waiter))
 
-    def leave(self, waiter: Waiter[T]) -> bool:
+    def leave(self, waiter: Waiter) -> bool:
         """Removes somebody; whether they were there."""
         if waiter in self.entries:
             del self.entries[waiter]
             return True
         return False
 
-    def pop(self) -> Waiter[T]:
+    def pop(self) -> Waiter:
         """Removes and returns who has waited for longest."""
         return self.entries.popitem(last=False)[0]
 
-    def expired(self, now: float) -> Iterator[Waiter[T]]:
+    def expired(self, now: float) -> Iterator[Waiter]:
         """Removes those whose deadline has come."""
         while self._deadlines and self._deadlines[0][0] <= now:
             waiter = heappop(self._deadlines)[2]
             if self.leave(waiter):
                 yield waiter
 
-    def clear(self) -> list[Waiter[T]]:
+    def clear(self) -> list[Waiter]:
         """Removes everybody."""
         waiters = list(self.entries)
         self.entries.clear()

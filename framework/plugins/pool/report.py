@@ -81,7 +81,7 @@ class PoolStats(msgspec.Struct, frozen=True, kw_only=True):
     hold_seconds: float | None
 
 
-def stats(name: str, core: Core[Any]) -> PoolStats:
+def stats(name: str, core: Core) -> PoolStats:
     """The numbers as of now."""
     counts = core.counts
     return PoolStats(
@@ -110,7 +110,7 @@ def stats(name: str, core: Core[Any]) -> PoolStats:
     )
 
 
-def holder(slot: Slot[Any], now: float) -> Holder:
+def holder(slot: Slot, now: float) -> Holder:
     """Who has borrowed the connection of a slot that is lent."""
     request = slot.request
     pattern = ""
@@ -126,18 +126,18 @@ def holder(slot: Slot[Any], now: float) -> Holder:
     )
 
 
-def describe(slot: Slot[Any], now: float) -> str:
+def describe(slot: Slot, now: float) -> str:
     """``holder`` as text."""
     return str(holder(slot, now))
 
 
-def holders(core: Core[Any], now: float) -> list[Holder]:
+def holders(core: Core, now: float) -> list[Holder]:
     """Who has borrowed a connection, the longest first."""
     lent = [slot for slot in core.slots.values() if slot.state in (State.LENT, State.CHECKING)]
     return [holder(slot, now) for slot in sorted(lent, key=lambda slot: slot.since)]
 
 
-def longest(core: Core[Any], now: float) -> str | None:
+def longest(core: Core, now: float) -> str | None:
     """Who has had a connection for longest, as text; None when nobody has one."""
     lent = [slot for slot in core.slots.values() if slot.state in (State.LENT, State.CHECKING)]
     return describe(min(lent, key=lambda slot: slot.since), now) if lent else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from enum import Enum
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias
 
 __all__ = [
     "Action",
@@ -11,6 +12,7 @@ __all__ = [
     "Counts",
     "Grant",
     "Open",
+    "Ready",
     "Reason",
     "Refuse",
     "Report",
@@ -19,8 +21,6 @@ __all__ = [
     "Terminate",
     "Waiter",
 ]
-
-T = TypeVar("T")
 
 
 class State(Enum):
@@ -48,7 +48,20 @@ class Reason(Enum):
     CLOSED = "closed"
 
 
-class Slot(Generic[T]):
+class Ready:
+    """An awaitable that has its value already."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self.value
+        yield
+
+
+class Slot:
     """A place for one connection, from before it is opened until it is closed. Times are those of the loop.
 
     Attributes:
@@ -64,12 +77,12 @@ class Slot(Generic[T]):
     """
 
     __slots__ = (
-        "connection",
         "fresh_until",
         "generation",
         "number",
         "opened_at",
         "owner",
+        "ready",
         "reported",
         "request",
         "retire_at",
@@ -83,14 +96,19 @@ class Slot(Generic[T]):
         self.generation = generation
         self.state = State.OPENING
         self.since = now
-        self.connection: T  # from when it is opened
+        self.ready = Ready(None)  # the connection, from when it is opened
         self.opened_at = self.retire_at = self.used_at = self.fresh_until = now
         self.owner: Any = None
         self.request: Any = None
         self.reported = -1.0
 
+    @property
+    def connection(self) -> Any:
+        """The connection, from when it is opened."""
+        return self.ready.value
 
-class Waiter(Generic[T]):
+
+class Waiter:
     """Somebody who waits. Once settled, either ``slot`` is theirs or they are refused.
 
     Attributes:
@@ -105,49 +123,49 @@ class Waiter(Generic[T]):
         self.future = future
         self.owner = owner
         self.request = request
-        self.slot: Slot[T] | None = None
+        self.slot: Slot | None = None
 
 
-class Open(NamedTuple, Generic[T]):
+class Open(NamedTuple):
     """Open a connection for this place; tell ``opened`` or ``open_failed``."""
 
-    slot: Slot[T]
+    slot: Slot
 
 
-class Close(NamedTuple, Generic[T]):
+class Close(NamedTuple):
     """Close the connection as it should be; tell ``gone``."""
 
-    slot: Slot[T]
+    slot: Slot
     reason: Reason
 
 
-class Terminate(NamedTuple, Generic[T]):
+class Terminate(NamedTuple):
     """End the connection at once; tell ``gone``."""
 
-    slot: Slot[T]
+    slot: Slot
     reason: Reason
 
 
-class Grant(NamedTuple, Generic[T]):
+class Grant(NamedTuple):
     """Wake this waiter: it has its slot."""
 
-    waiter: Waiter[T]
+    waiter: Waiter
 
 
-class Refuse(NamedTuple, Generic[T]):
+class Refuse(NamedTuple):
     """Wake this waiter: its time is over, or (``closed``) the pool is closed."""
 
-    waiter: Waiter[T]
+    waiter: Waiter
     closed: bool
 
 
-class Report(NamedTuple, Generic[T]):
+class Report(NamedTuple):
     """Tell somebody that this connection has been lent for too long."""
 
-    slot: Slot[T]
+    slot: Slot
 
 
-Action: TypeAlias = Open[T] | Close[T] | Terminate[T] | Grant[T] | Refuse[T] | Report[T]
+Action: TypeAlias = Open | Close | Terminate | Grant | Refuse | Report
 
 
 class Counts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 from collections.abc import Callable, Coroutine
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -296,21 +297,27 @@ def waits_in(module: str) -> set[tuple[str, range]]:
     return found
 
 
+def is_source(module: str) -> bool:
+    return str(import_module(f"framework.plugins.pool.{module}").__file__).endswith(".py")
+
+
 def test_every_await_of_the_package_was_cancelled_in() -> None:
-    """The cases above together: each ``await`` that a borrower, or who opens or closes a pool, can be suspended in."""
+    """The cases above together: each ``await`` that a borrower, or who opens or closes a pool, can be suspended in.
+
+    Compiled modules do not tell the lines they wait at, so theirs are looked at with the pure twin, tested too.
+    """
     reports = [
         cancel_everywhere(scenario(prepare, act, slow, **settings), twice=False)
         for prepare, act, settings in CASES.values()
     ]
     reports += [cancel_everywhere(life(act), twice=False) for act in LIVES]
     lines = frozenset[str]().union(*(report.lines for report in reports))
-    waits = {
-        wait for module in ("borrowing.py", "keeper.py", "lease.py", "pool.py") for wait in waits_in(module)
-    }
+    modules = [f"{name}.py" for name in ("borrowing", "keeper", "lease", "pool") if is_source(name)]
+    waits = {wait for module in modules for wait in waits_in(module)}
     missed = [
         f"{module}:{span.start}"
         for module, span in waits
         if not any(f"{module}:{number}" in lines for number in span)
     ]
-    assert len(waits) > 12
+    assert len(waits) > (12 if is_source("keeper") else 6)
     assert not missed, sorted(missed)

@@ -78,12 +78,12 @@ def test_an_average_follows() -> None:
     assert estimate.value == 9.0
 
 
-def waiter(deadline: float) -> Waiter[int]:
+def waiter(deadline: float) -> Waiter:
     return Waiter(0.0, deadline, None, None, None)
 
 
 def test_a_queue_knows_the_next_deadline_of_those_who_are_still_there() -> None:
-    queue: Queue[int] = Queue()
+    queue: Queue = Queue()
     assert queue.next_deadline == inf
     late, early, middle = waiter(9), waiter(1), waiter(5)
     for each in (late, early, middle):
@@ -98,7 +98,7 @@ def test_a_queue_knows_the_next_deadline_of_those_who_are_still_there() -> None:
 
 
 def test_who_has_left_is_not_remembered_for_ever() -> None:
-    queue: Queue[int] = Queue()
+    queue: Queue = Queue()
     queue.join(waiter(0))
     for number in range(100_000):
         one = waiter(number + 1)
@@ -110,7 +110,7 @@ def test_who_has_left_is_not_remembered_for_ever() -> None:
 def test_ticks_do_not_repeat_where_floats_round() -> None:
     """A leak that is due at ``since + leak_after`` by one sum, and not yet by another, was looked at without end."""
     for step in range(200):
-        core: Core[int] = Core(
+        core: Core = Core(
             PoolSettings(min_size=0, leak_after=60.0, max_lifetime=0, idle_timeout=0), lambda: 0.5
         )
         core.start(0.0)
