@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 import venv
 from pathlib import Path
 
@@ -23,11 +24,18 @@ def requirements(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
+def own_dependencies() -> list[str]:
+    """What the framework itself imports: some programs run it and a peer in one interpreter."""
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())["project"]
+    dependencies: list[str] = project["dependencies"]
+    return dependencies
+
+
 def install_peers(python: Path) -> list[str]:
     """Returns the requirements that could not be installed."""
     command = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
     failed = []
-    for requirement in requirements(PEERS.read_text()):
+    for requirement in (*own_dependencies(), *requirements(PEERS.read_text())):
         say(requirement)
         if subprocess.run([*command, requirement], check=False).returncode != 0:
             failed.append(requirement)

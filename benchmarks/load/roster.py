@@ -14,7 +14,19 @@ from pathlib import Path
 from benchmarks.load.scenarios import SCENARIOS, Scenario
 from benchmarks.load.work import Settings
 
-__all__ = ["FLOOR", "OURS", "PURE", "ROOT", "SERVERS", "Installed", "Server", "find_twin", "select", "short"]
+__all__ = [
+    "FLOOR",
+    "OURS",
+    "PURE",
+    "ROOT",
+    "SERVERS",
+    "Installed",
+    "Server",
+    "distributions",
+    "find_twin",
+    "select",
+    "short",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = Path(__file__).parent
@@ -135,8 +147,8 @@ class Installed:
     def look(cls) -> Installed:
         programs = {name: version for name in ("node", "nginx", "wrk") if (version := _program_version(name))}
         return cls(
-            project=_distributions(Path(sys.executable)),
-            peers=_distributions(PEERS_PYTHON),
+            project=distributions(Path(sys.executable)),
+            peers=distributions(PEERS_PYTHON),
             node=_node_packages(),
             programs=programs,
             twin=find_twin(),
@@ -161,7 +173,8 @@ class Installed:
         return f"{', '.join(missing)} not in {where[server.runtime]}" if missing else None
 
 
-def _distributions(python: Path) -> dict[str, str]:
+def distributions(python: Path) -> dict[str, str]:
+    """The versions an environment has, by name in lower case; nothing where there is no such interpreter."""
     if not python.exists():
         return {}
     code = (

@@ -8,13 +8,14 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks.load.process import pinned
-from benchmarks.load.roster import PEERS_PYTHON, Installed
+from benchmarks.load.roster import PEERS_PYTHON, Installed, distributions
 from benchmarks.micro.run import GROUPS
 
 __all__ = ["PROGRAMS", "Program", "Scale", "Step", "choose", "select"]
@@ -70,7 +71,11 @@ class Program:
 
     def missing(self) -> str | None:
         absent = [f"{name} (a program)" for name in self.programs if shutil.which(name) is None]
-        absent += [f"{name} (in this environment)" for name in self.modules if find_spec(name) is None]
+        absent += [
+            f"{name} (python benchmarks/setup_peers.py)"
+            for name in self.modules
+            if find_spec(name) is None and name not in modules_of_peers()
+        ]
         return None if not absent else f"needs {', '.join(absent)}"
 
     def absent_peers(self, installed: Installed) -> dict[str, str]:
@@ -79,6 +84,12 @@ class Program:
             for name in self.peers
             if name not in installed.peers
         }
+
+
+@cache
+def modules_of_peers() -> frozenset[str]:
+    """What the peers' environment has, as modules are spelt."""
+    return frozenset(name.replace("-", "_") for name in distributions(PEERS_PYTHON))
 
 
 def module(name: str, *options: object, peers: tuple[str, ...] = ()) -> list[str]:
@@ -94,7 +105,7 @@ def loads_json(texts: list[str]) -> Document:
 
 
 def one(
-    name: str, *options: object, rounds: bool = False, seconds: bool = False
+    name: str, *options: object, rounds: bool = False, seconds: bool = False, peers: tuple[str, ...] = ()
 ) -> Callable[[Scale, Path], list[Step]]:
     """A program that writes its document itself."""
 
@@ -102,7 +113,7 @@ def one(
         out = folder / "out.json"
         given = [*options, *(("--rounds", scale.rounds) if rounds else ())]
         given += ("--seconds", scale.seconds) if seconds else ()
-        return [Step(module(name, *given, "--out", out), out)]
+        return [Step(module(name, *given, "--out", out, peers=peers), out)]
 
     return steps
 
@@ -113,9 +124,8 @@ def micro(scale: Scale, folder: Path) -> list[Step]:
 
 
 def pool(scale: Scale, folder: Path) -> list[Step]:
-    # Unpinned: the server of the database needs a core beside the client's.
     out = folder / "out.json"
-    return [Step(module("benchmarks.micro.pool", "--out", out), out)]
+    return [Step(module("benchmarks.micro.pool", "--out", out, peers=("asyncpg", "psycopg_pool")), out)]
 
 
 def cache(scale: Scale, folder: Path) -> list[Step]:
@@ -187,7 +197,7 @@ def read_idle(texts: list[str]) -> Document:
 
 
 def ratelimit_redis(scale: Scale, folder: Path) -> list[Step]:
-    command = module("benchmarks.ratelimit_redis", "--seconds", scale.seconds)
+    command = module("benchmarks.ratelimit_redis", "--seconds", scale.seconds, peers=("limits",))
     return [Step(pinned(0, command), None)] * scale.rounds
 
 
@@ -216,6 +226,7 @@ def read_flood(texts: list[str]) -> Document:
     return {"summary": json.loads(texts[0])["flood"]}
 
 
+SERVED = ("uvicorn", "httptools", "starlette", "fastapi")
 PROGRAMS: tuple[Program, ...] = (
     Program("startup", 5, 0, 0, one("benchmarks.startup"), loads_json),
     Program("micro", 20, 0, 0, micro, loads_json),
@@ -255,10 +266,10 @@ PROGRAMS: tuple[Program, ...] = (
         5,
         14,
         2.0,
-        one("benchmarks.asgi", "--servers", "framework,uvicorn", rounds=True, seconds=True),
+        one("benchmarks.asgi", "--servers", "framework,uvicorn", rounds=True, seconds=True, peers=SERVED),
         loads_json,
         ("wrk",),
-        ("uvicorn", "httptools", "starlette", "fastapi"),
+        SERVED,
     ),
     Program(
         "observed", 0, 3, 2.2, one("benchmarks.observed", rounds=True, seconds=True), loads_json, ("wrk",)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from framework.app.binding.parameters import Parameter
 from framework.app.record import AppRecord
@@ -14,8 +15,7 @@ from framework.routing.pattern import Host, Pattern
 __all__ = ["BuiltRoute"]
 
 
-@dataclass(frozen=True, slots=True)
-class BuiltRoute:
+class BuiltRoute(msgspec.Struct, frozen=True):
     """One route.
 
     Args:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from framework.app.binding import Bound, Signature, bind, read_signature
 from framework.app.binding.callee import address_of
@@ -39,8 +40,7 @@ __all__ = [
 _BODILESS = frozenset({"GET", "HEAD"})
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(msgspec.Struct, frozen=True):
     """An app at the place where it is mounted. ``layers`` are those around all its routes: the outer apps' first."""
 
     prefix: str
@@ -56,8 +56,7 @@ def all_sites(app: AppRecord, prefix: str = "", outer: tuple[Layer, ...] = ()) -
         yield from all_sites(mounted, join(prefix, inner), layers)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReadRoute:
+class ReadRoute(msgspec.Struct, frozen=True, eq=False):
     """A route that was read at its site. ``layers`` are in order, the outermost first."""
 
     site: Site

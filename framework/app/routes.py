@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, TypeVar, Unpack, cast
 
+import msgspec
+
 from framework.app.answers import Answer
 from framework.app.schema import near_miss
 from framework.app.websocket_options import SocketOptions, make_listener, split_options
@@ -59,8 +61,7 @@ class SocketRouteOptions(RouteOptions, SocketOptions, total=False):
     """What a route of WebSockets may say of itself."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RouteRecord:
+class RouteRecord(msgspec.Struct, frozen=True, eq=False):
     """A route as it was declared. ``namespace`` holds the local names that its annotations may use; ``websocket`` is
     what a route of WebSockets says besides."""
 

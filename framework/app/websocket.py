@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, cast
+
+from msgspec.structs import replace
 
 from framework.app.binding import Bound, Signature, bind
 from framework.app.binding.callee import Kind

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from framework.di.graph import Graph, View
 from framework.di.key import Key, name_of, nearest
@@ -14,8 +15,7 @@ from framework.errors import GraphError
 __all__ = ["Need", "check", "check_all"]
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(msgspec.Struct, frozen=True):
     """What one place, such as a handler, takes from the container.
 
     Args:
@@ -79,8 +79,7 @@ def _existing(keys: Iterable[Key | None]) -> Iterator[Key]:
     return (key for key in keys if key is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(msgspec.Struct, frozen=True):
     """A provider on the path. ``holder`` is the lifetime its parameters are held for."""
 
     provider: Provider

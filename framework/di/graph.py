@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from framework.di.key import Key, without_none
 from framework.di.provider import Provider
@@ -12,8 +13,7 @@ from framework.di.scope import Scope
 __all__ = ["Graph", "View"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Graph:
+class Graph(msgspec.Struct, frozen=True, eq=False):
     """All that is registered at one moment.
 
     Args:
@@ -42,8 +42,7 @@ class Graph:
         return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
+class View(msgspec.Struct, frozen=True, eq=False):
     """The graph as seen from one place: a handler, a live scope, a provider under validation.
 
     Args:
@@ -56,7 +55,7 @@ class View:
 
     graph: Graph
     scope: Scope
-    given: Mapping[Key, Scope] = field(default_factory=dict[Key, Scope])
+    given: Mapping[Key, Scope] = {}
     connection: bool = False
     trusted: frozenset[Scope] = frozenset()
 

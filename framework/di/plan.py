@@ -5,8 +5,9 @@ from __future__ import annotations
 import linecache
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from framework.di.cell import Cell
 from framework.di.exits import Exits
@@ -18,8 +19,7 @@ from framework.di.scope import Scope
 __all__ = ["Builder", "Plan", "compile_builder", "write_plan"]
 
 
-@dataclass(frozen=True, slots=True)
-class Builder:
+class Builder(msgspec.Struct, frozen=True):
     """Makes one object: ``make(live scope, exits)``, the latter used only if ``needs_exits``."""
 
     make: Callable[[Any, Exits], Awaitable[Any]]
@@ -34,8 +34,7 @@ _STATEMENTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """Code for a caller to embed in a function it generates.
 
     Args:
@@ -48,10 +47,10 @@ class Plan:
             ``_di_Exits()``, closed after them whether they end or raise.
     """
 
-    lines: list[str] = field(default_factory=list[str])
-    names: dict[Key, str] = field(default_factory=dict[Key, str])
-    args: list[str] = field(default_factory=list[str])
-    env: dict[str, object] = field(default_factory=dict[str, object])
+    lines: list[str] = []
+    names: dict[Key, str] = {}
+    args: list[str] = []
+    env: dict[str, object] = {}
     is_async: bool = False
     needs_exits: bool = False
 
@@ -93,8 +92,7 @@ def compile_builder(view: View, key: Key) -> Builder:
     return Builder(space["build"], writer.needs_exits)
 
 
-@dataclass(slots=True)
-class _Argument:
+class _Argument(msgspec.Struct):
     """``text`` when it is known already, else the key to make; ``prefix`` is ``name=`` or nothing."""
 
     prefix: str
@@ -102,14 +100,13 @@ class _Argument:
     text: str | None = None
 
 
-@dataclass(slots=True)
-class _Call:
+class _Call(msgspec.Struct):
     """A provider whose arguments are being written; ``pending`` is reversed."""
 
     provider: Provider
     prefix: str
     pending: list[_Argument]
-    written: list[str] = field(default_factory=list[str])
+    written: list[str] = []
 
 
 class _Writer:

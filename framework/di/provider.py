@@ -6,10 +6,11 @@ import collections.abc
 import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any, TypeGuard, get_args, get_origin
+
+import msgspec
 
 from framework.di.key import Key, name_of
 from framework.di.scope import Scope
@@ -38,8 +39,7 @@ class Kind(Enum):
     ASYNC_GENERATOR = "async generator"
 
 
-@dataclass(frozen=True, slots=True)
-class Dependency:
+class Dependency(msgspec.Struct, frozen=True):
     """One parameter of a factory."""
 
     parameter: str
@@ -54,8 +54,7 @@ class Dependency:
         return self.default is not _NO_DEFAULT
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Provider:
+class Provider(msgspec.Struct, frozen=True, eq=False):
     """A factory, read. ``source`` is the factory, or the object itself when ``kind`` is VALUE."""
 
     key: Key

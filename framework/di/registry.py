@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import msgspec
 
 from framework.di.cell import Cell
 from framework.di.graph import Graph
@@ -31,8 +32,7 @@ class _Entry:
         return parse(self._factory, self._scope, self._provides)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Override:
+class Override(msgspec.Struct, frozen=True, eq=False):
     """A provider that stands in for another of the same key, and all keys that are made differently by it."""
 
     provider: Provider

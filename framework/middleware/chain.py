@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+import msgspec
 
 from framework.errors import LocalProtocolError, SetupError
 from framework.http.handler import AfterHook, BeforeHook, Handler, Middleware
@@ -27,8 +28,7 @@ class Phase(IntEnum):
     HANDLER = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(msgspec.Struct, frozen=True):
     """One middleware and where it stands."""
 
     phase: Phase
@@ -82,8 +82,7 @@ def _name(middleware: Any) -> str:
     return str(named.__qualname__)
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(msgspec.Struct, frozen=True):
     """The layers of one route, sorted: ``onions`` from the outermost in."""
 
     before: tuple[BeforeHook, ...]

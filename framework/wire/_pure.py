@@ -10,8 +10,9 @@ from typing import Final, TypeVar
 
 from framework.wire._pure_encode import encode_fields, encode_response
 from framework.wire._pure_exact import read_request, read_response
-from framework.wire._pure_grammar import AUTHORITY, BLOCK, DIGITS, FACTUAL, REQUEST_LINE, STATUS_LINE
+from framework.wire._pure_grammar import DIGITS
 from framework.wire._pure_head import Facts, Head, Limits, RequestHead, ResponseHead
+from framework.wire._pure_lines import AUTHORITY, BLOCK, FACTUAL, REQUEST_LINE, STATUS_LINE
 
 __all__ = [
     "TWIN",

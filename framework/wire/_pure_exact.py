@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 from framework.errors import RemoteProtocolError
-from framework.wire._pure_grammar import AUTHORITY, DIGITS, PLAIN_PATH, TCHAR, USERINFO, VCHARS
+from framework.wire._pure_grammar import DIGITS, TCHAR, VCHARS
 from framework.wire._pure_head import Facts, Limits, RequestHead, ResponseHead
+from framework.wire._pure_lines import AUTHORITY, PLAIN_PATH, USERINFO
 
 __all__ = ["read_request", "read_response"]
 

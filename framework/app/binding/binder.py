@@ -7,7 +7,6 @@ import linecache
 import zlib
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -30,8 +29,7 @@ __all__ = ["Bound", "bind"]
 _MUTABLE: Final = (list, dict, set, bytearray, msgspec.Struct)
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(msgspec.Struct, frozen=True):
     """A handler as the server calls it.
 
     Args:
@@ -105,8 +103,7 @@ def _compile(source: str, env: dict[str, Any], where: str) -> Callable[[Request]
     return call
 
 
-@dataclass(slots=True)
-class _Writer:
+class _Writer(msgspec.Struct):
     """Writes the function. Names made from parameters begin with ``_a_`` (value), ``_c_`` (conversion), ``_d_``
     (default) and ``_f_`` (file), those of the plan with ``_di``; no other name has such a beginning."""
 
@@ -114,7 +111,7 @@ class _Writer:
     plan: Plan
     threaded: bool
     strict_unknown: bool
-    env: dict[str, Any] = field(default_factory=dict[str, Any])
+    env: dict[str, Any] = {}
     decoder: Decoder | None = None
 
     @property

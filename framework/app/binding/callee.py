@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from types import MethodType
 from typing import Any, TypeGuard
+
+import msgspec
 
 from framework.errors import BindingError
 
@@ -24,8 +25,7 @@ class Kind(Enum):
     UNSURE = "plain function around a coroutine function"
 
 
-@dataclass(frozen=True, slots=True)
-class Callee:
+class Callee(msgspec.Struct, frozen=True):
     """A handler, read.
 
     Args:

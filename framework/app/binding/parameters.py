@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from types import UnionType
 from typing import Annotated, Any, Final, Union
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from framework.app.binding.callee import Callee, name_of, read_callee
 from framework.app.binding.markers import File, Marker
@@ -29,8 +29,7 @@ _NAMELESS: Final = ("body", "form", "inject")
 _SAMPLES: Final[Mapping[Any, Any]] = {str: "x", int: 1, float: 1.0, UUID: UUID(int=1)}
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """One parameter of a handler.
 
     Args:
@@ -57,8 +56,7 @@ class Parameter:
     max_size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """A handler's signature, read for one route. ``returns`` is REQUIRED where nothing is said."""
 
     callee: Callee

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union
 
+import msgspec
 from msgspec import inspect
 
 __all__ = ["Shape", "bare", "shape_of", "type_name"]
@@ -40,8 +40,7 @@ _OBJECTS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """How a type can be read.
 
     Args:
@@ -127,11 +126,10 @@ def _list_members(info: inspect.Type) -> Iterator[str]:
             yield member.encode_name
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(msgspec.Struct):
     """Walks a type that may contain itself."""
 
-    seen: set[int] = field(default_factory=set[int])
+    seen: set[int] = set()
 
     def opaque(self, info: inspect.Type, place: str) -> Iterator[str]:
         """Each place that holds a type nothing can decode, with that type."""

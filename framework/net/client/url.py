@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from framework.errors import LocalProtocolError
-from framework.wire._pure_grammar import AUTHORITY
+from framework.wire._pure_lines import AUTHORITY
 
 __all__ = ["URL", "parse_url"]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from framework.errors import RemoteProtocolError
 
@@ -26,22 +27,19 @@ MAX_CONTROL: Final = 125
 NO_STATUS: Final = 1005
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(msgspec.Struct, frozen=True):
     """A ping; its answer is a pong with the same data, at most 125 bytes (RFC 6455 section 5.5.2)."""
 
     data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Pong:
+class Pong(msgspec.Struct, frozen=True):
     """The answer to a ping, or unasked for (RFC 6455 section 5.5.3)."""
 
     data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(msgspec.Struct, frozen=True):
     """The peer sends nothing more (RFC 6455 section 5.5.1). ``code`` is 1005 where the frame has none."""
 
     code: int = NO_STATUS
