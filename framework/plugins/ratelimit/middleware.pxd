@@ -15,6 +15,7 @@ cdef class Rule:
 
 cdef class Plan:
     cdef public object limiter
+    cdef public object consume
     cdef public tuple keys
     cdef public object only
     cdef public object cost

@@ -52,12 +52,13 @@ def matches(wanted: str, pattern: str) -> bool:
 class Plan:
     """The rules that hold for one route, as one limiter."""
 
-    __slots__ = ("cost", "fields", "keys", "limiter", "only")
+    __slots__ = ("consume", "cost", "fields", "keys", "limiter", "only")
 
     def __init__(
         self, limiter: RateLimiter, keys: Sequence[KeyOf], cost: int | CostOf, fields: FieldsOf
     ) -> None:
         self.limiter = limiter
+        self.consume = limiter.consume_now
         self.keys = tuple(keys)
         self.only = keys[0] if len(keys) == 1 else None
         self.cost = cost
@@ -155,7 +156,7 @@ class LimitHooks(_Limits):
             cost = cost(request)
         only = plan.only
         if only is not None:
-            decision = plan.limiter.consume_now(only(request), cost)
+            decision = plan.consume(only(request), cost)
         else:
             decision = plan.limiter.decide_now([key(request) for key in plan.keys], cost)
         self.note(request, decision)

@@ -1,0 +1,2 @@
+cpdef str address_key(str host)
+cpdef by_client(request)
