@@ -54,6 +54,21 @@ class ClientConnection(ClientLink):
             ExchangeDeadline: ``send``, ``head`` or ``total``.
             Exception: what the body's source raised.
         """
+        waiter = self.begin(request, timeouts, by, began)
+        sender = self._sender
+        try:
+            return await waiter
+        except BaseException:
+            await self.abandon(waiter, sender)
+            raise
+
+    def begin(
+        self, request: OutgoingRequest, timeouts: Timeouts, by: float, began: float
+    ) -> asyncio.Future[RawResponse]:
+        """The first half of ``exchange``, for whoever does without a coroutine more: the future has the response.
+
+        Where waiting for it ends otherwise, ``abandon`` has to be called.
+        """
         transport = self.transport
         if not self.usable or transport is None:
             raise StaleConnection(f"{self._holder.name} has closed the connection")
@@ -67,7 +82,6 @@ class ClientConnection(ClientLink):
         if by < NEVER:
             self._by = by
             self._watch(by)
-        sender: asyncio.Task[None] | None = None
         body = request.body
         if isinstance(body, bytes) and not request.expect_continue:
             if len(body) <= JOINED:
@@ -79,21 +93,22 @@ class ClientConnection(ClientLink):
         else:
             sender = self._sender = self._loop.create_task(self._send(request))
             self._holder.sends(sender)
-        try:
-            return await waiter
-        except BaseException:
-            self._abandon(waiter)
-            if sender is not None:
-                await asyncio.wait((sender,), timeout=STOPPING_PATIENCE)
-            raise
+        return waiter
 
-    def _abandon(self, waiter: asyncio.Future[RawResponse]) -> None:
+    @property
+    def sender(self) -> asyncio.Task[None] | None:
+        """The task that sends the body of the exchange that was begun last."""
+        return self._sender
+
+    async def abandon(self, waiter: asyncio.Future[RawResponse], sender: asyncio.Task[None] | None) -> None:
         """The exchange's task was cancelled, or is told of its failure. The connection may be another's by now."""
         if self._waiter is waiter:
             waiter.cancel()
             self._fail(LocalProtocolError("the exchange was cancelled"))
         elif not waiter.cancelled() and waiter.exception() is None:
             waiter.result().close()
+        if sender is not None:
+            await asyncio.wait((sender,), timeout=STOPPING_PATIENCE)
 
     async def _send(self, request: OutgoingRequest) -> None:
         """Sends head and body; runs in a Task of its own."""

@@ -134,7 +134,13 @@ class OriginPool:
         if connection is None:
             connection = await self._acquire(timeouts, by, began)
         try:
-            return await connection.exchange(request, timeouts, by, began)
+            waiter = connection.begin(request, timeouts, by, began)
+            sender = connection.sender
+            try:
+                return await waiter
+            except BaseException:
+                await connection.abandon(waiter, sender)
+                raise
         except StaleConnection:
             if not is_replayable(request):
                 raise

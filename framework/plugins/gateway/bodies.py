@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final
 
 from framework.http.request import Request
 from framework.net.client import RawResponse
 
-__all__ = ["ClientBody", "UpstreamBody", "client_body"]
+__all__ = ["ClientBody", "UpstreamBody", "client_body", "received_body"]
+
+PENDING: Final = -1
 
 
 class ClientBody:
@@ -33,6 +36,11 @@ class ClientBody:
         return self.kept is not None or not self.began
 
     @property
+    def is_pending(self) -> bool:
+        """It is to be asked for, by ``client_body``."""
+        return self.length == PENDING
+
+    @property
     def is_empty(self) -> bool:
         """There is no content."""
         return self.kept == b""
@@ -46,11 +54,16 @@ class ClientBody:
         return list(self._request.trailers.items())
 
 
-async def client_body(request: Request, buffer: int) -> ClientBody:
-    """The body of a request: at hand where it is, or is at most ``buffer`` bytes by its own word; else streaming."""
+def received_body(request: Request) -> ClientBody:
+    """The body of a request as far as that is known without waiting."""
     received = request.received
     if received is not None:
         return ClientBody(request, received, len(received))
+    return ClientBody(request, None, PENDING)
+
+
+async def client_body(request: Request, buffer: int) -> ClientBody:
+    """A body that was not here yet: at hand where it is at most ``buffer`` bytes by its own word; else streaming."""
     length = request.content_length
     if 0 <= length <= buffer:
         return ClientBody(request, await request.body(buffer), length)

@@ -130,8 +130,16 @@ def request_fields(request: Request, dropped: Callable[[str], bool] | None = Non
     give."""
     fields = request.fields()
     hop = says_more(_connection(fields))
-    kept = [pair for pair in fields if pair[0] not in _NEVER_GO and pair[0] not in hop]
-    if _has_alias(kept):
+    kept: Pairs = []
+    aliased = False
+    for pair in fields:
+        name = pair[0]
+        if name in _NEVER_GO or (hop and name in hop):
+            continue
+        if "_" in name or "." in name:
+            aliased = True
+        kept.append(pair)
+    if aliased:
         kept = [pair for pair in kept if alias_of(pair[0]) not in _NEVER_GO]
     if dropped is not None:
         kept = [pair for pair in kept if not dropped(pair[0])]
@@ -140,23 +148,21 @@ def request_fields(request: Request, dropped: Callable[[str], bool] | None = Non
 
 def _connection(fields: Pairs) -> str | None:
     """What all Connection lines say together."""
-    found = [value for name, value in fields if name == "connection"]
-    if not found:
-        return None
-    return found[0] if len(found) == 1 else ",".join(found)
-
-
-def _has_alias(fields: Pairs) -> bool:
-    for name, _ in fields:  # noqa: SIM110 - a generator would cost more than the loop
-        if "_" in name or "." in name:
-            return True
-    return False
+    first: str | None = None
+    for pair in fields:
+        if pair[0] == "connection":
+            first = pair[1] if first is None else f"{first},{pair[1]}"
+    return first
 
 
 def response_fields(fields: Pairs) -> Pairs:
     """An upstream's fields that go on: all but those about its connection, and the framing, which is made anew."""
     hop = says_more(_connection(fields))
-    return [pair for pair in fields if pair[0] not in _NOT_PASSED and pair[0] not in hop]
+    kept: Pairs = []
+    for pair in fields:
+        if pair[0] not in _NOT_PASSED and not (hop and pair[0] in hop):
+            kept.append(pair)  # noqa: PERF401 - a compiled loop
+    return kept
 
 
 _NOT_PASSED: Final = HOP_BY_HOP | {"content-length", "date"}

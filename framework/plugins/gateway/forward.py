@@ -16,7 +16,7 @@ from framework.http.response import Response, StreamingResponse
 from framework.middleware.trace_context import trace_of
 from framework.net.client import RawResponse
 from framework.plugins.auth import FORWARDED_FIELDS
-from framework.plugins.gateway.bodies import UpstreamBody, client_body
+from framework.plugins.gateway.bodies import UpstreamBody, client_body, received_body
 from framework.plugins.gateway.config import RouteConfig
 from framework.plugins.gateway.edits import Edits
 from framework.plugins.gateway.failing import unavailable
@@ -90,7 +90,13 @@ class Forwarder:
             raise unavailable("too many requests are under way")
         upstream.in_flight += 1
         try:
-            call = await self._call(request, upstream, trace)
+            call = self._call(request, upstream, trace)
+            if call.body.is_pending:
+                call.body = await client_body(request, self._buffer)
+            if self.mirror is not None and not call.upgrade and call.body.kept is not None:
+                self.mirror.copy(
+                    request.method, call.target, request.origin.host, call.fields, call.body.kept
+                )
             attempt, raw = await self._tries.answer(call)
         except BaseException:
             upstream.leave()
@@ -102,8 +108,8 @@ class Forwarder:
         drawn = self._random.random() * self._bounds[-1]
         return self._upstreams[bisect_right(self._bounds, drawn)]
 
-    async def _call(self, request: Request, upstream: Upstream, trace: Trace) -> Call:
-        """What goes on, but for what each try makes anew."""
+    def _call(self, request: Request, upstream: Upstream, trace: Trace) -> Call:
+        """What goes on, but for what each try makes anew, and for a body that is still to be read."""
         began = upstream.clock()
         upstream.budget.offered(began)
         found = request[FOUND]
@@ -112,11 +118,9 @@ class Forwarder:
             raise HTTPError(403, "this route does not switch protocols")
         target = self._rewriter.target(request, found)
         fields = self.fields(request, found)
-        body = await client_body(request, self._buffer)
         key_of = self._keys[upstream.name]
         key = None if key_of is None else key_of(request)
-        if self.mirror is not None and not upgrade and body.kept is not None:
-            self.mirror.copy(request.method, target, request.origin.host, fields, body.kept)
+        body = received_body(request)
         return Call(request, upstream, trace, key, target, fields, body, upgrade, began, [])
 
     def fields(self, request: Request, found: Found[object]) -> list[tuple[str, str]]:

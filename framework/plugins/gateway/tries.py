@@ -96,7 +96,17 @@ class Tries:
         while True:
             call.trace.tries += 1
             try:
-                attempt, raw = await (self._hedged(call) if hedged else self._try(call))
+                if hedged:
+                    attempt, raw = await self._hedged(call)
+                else:  # as in ``_try``, but for its coroutine
+                    ticket, attempt = self._enter(call)
+                    endpoint = attempt.endpoint
+                    try:
+                        raw = await call.upstream.pool(endpoint).exchange(self._outgoing(call, endpoint))
+                    except BaseException as error:
+                        self._lost(call, attempt, ticket, error)
+                        raise
+                    self._answered(call, attempt, ticket, raw)
             except Failed as failed:
                 call.trace.outcome = failed.outcome.value
                 wait = None if failed.is_final else self._wait_before_retry(failed.outcome, call)
@@ -120,6 +130,17 @@ class Tries:
 
     async def _try(self, call: Call) -> tuple[Attempt, RawResponse]:
         """One exchange with one endpoint. Raises Failed."""
+        ticket, attempt = self._enter(call)
+        try:
+            raw = await call.upstream.pool(attempt.endpoint).exchange(self._outgoing(call, attempt.endpoint))
+        except BaseException as error:
+            self._lost(call, attempt, ticket, error)
+            raise
+        self._answered(call, attempt, ticket, raw)
+        return attempt, raw
+
+    def _enter(self, call: Call) -> tuple[int, Attempt]:
+        """Past the breaker to an endpoint. Raises Failed."""
         upstream = call.upstream
         breaker = upstream.breaker
         ticket = 1
@@ -136,34 +157,37 @@ class Tries:
                 breaker.left(ticket)
             answer = unavailable("the upstream has no healthy endpoint")
             raise Failed(Outcome.NOT_SENT, answer, None) from error
-        endpoint = attempt.endpoint
-        call.trace.endpoint = endpoint.key
-        try:
-            raw = await upstream.pool(endpoint).exchange(self._outgoing(call, endpoint))
-        except (TransportError, RemoteProtocolError, ResourceError) as error:
-            failed = failed_by(error)
-            call.tried.append(endpoint)
-            if failed.failure is None:
-                attempt.cancelled()
-            else:
-                attempt.failed(failed.failure)
-            if breaker is not None:
-                if failed.failure is None:
-                    breaker.left(ticket)
-                else:
-                    breaker.failed(ticket, upstream.clock())
-            raise failed from error
-        except BaseException:
-            self._interrupted(call.request, attempt, upstream, ticket)
-            raise
+        call.trace.endpoint = attempt.endpoint.key
+        return ticket, attempt
+
+    def _answered(self, call: Call, attempt: Attempt, ticket: int, raw: RawResponse) -> None:
+        """The head of an answer is there."""
         attempt.answered()
+        breaker = call.upstream.breaker
         if breaker is not None:
-            now = upstream.clock()
+            now = call.upstream.clock()
             if raw.head.status >= 500:
                 breaker.failed(ticket, now)
             else:
                 breaker.succeeded(ticket, now, now - attempt.started)
-        return attempt, raw
+
+    def _lost(self, call: Call, attempt: Attempt, ticket: int, error: BaseException) -> None:
+        """There is no answer. Raises Failed, unless it is this side that gave up."""
+        if not isinstance(error, (TransportError, RemoteProtocolError, ResourceError)):
+            self._interrupted(call.request, attempt, call.upstream, ticket)
+            return
+        failed = failed_by(error)
+        call.tried.append(attempt.endpoint)
+        breaker = call.upstream.breaker
+        if failed.failure is None:
+            attempt.cancelled()
+            if breaker is not None:
+                breaker.left(ticket)
+        else:
+            attempt.failed(failed.failure)
+            if breaker is not None:
+                breaker.failed(ticket, call.upstream.clock())
+        raise failed from error
 
     def _begin(self, call: Call) -> Attempt:
         """Picks an endpoint that was not tried; where all were, any."""
