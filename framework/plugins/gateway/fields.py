@@ -161,7 +161,7 @@ def response_fields(fields: Pairs) -> Pairs:
     kept: Pairs = []
     for pair in fields:
         if pair[0] not in _NOT_PASSED and not (hop and pair[0] in hop):
-            kept.append(pair)  # noqa: PERF401 - a compiled loop
+            kept.append(pair)
     return kept
 
 
