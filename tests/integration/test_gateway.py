@@ -7,7 +7,7 @@ import json
 import re
 import signal
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tests.support.gateways import Line
 from tests.support.load import Load
 from tests.support.ports import free_port
 from tests.support.scripted import Peer, listening
+from tests.support.served import workers_of
 from tests.support.upstreams import gateway_process, needs_nginx, nginx, users_app
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
@@ -231,7 +232,7 @@ async def test_a_hundred_reloads_under_load_fail_no_request_and_close_no_websock
                     await load.more(20)
                 assert load.failures == Counter()
             _, state = await get(admin, "/state")
-            assert state["generations"] == [101]
+            assert [one["generation"] for one in state["workers"]] == [101]
             assert state["routes"]["r"]["statuses"][5] == 0
             for line in lines:
                 line.write(b"ping")
@@ -290,7 +291,7 @@ async def test_two_workers_reload_together_and_are_one_to_operators(tmp_path: Pa
                 key = f"http://127.0.0.1:{instance.port}"
                 more = '[gateway.routes.more]\ncluster = "c"\nmatch.path = "/more"\n'
                 file.write_text(toml_of([instance.port], admin=admin, more=more))
-                while (await get(admin, "/state"))[1]["generations"] != [2, 2]:
+                while await served_by(admin) != [2, 2]:
                     await load.more(10)
                 assert load.failures == Counter()
             async with HTTPClient() as client:
@@ -303,6 +304,77 @@ async def test_two_workers_reload_together_and_are_one_to_operators(tmp_path: Pa
             assert float(told[1]) >= load.answered  # of both
             for _ in range(6):
                 assert (await get(gateway.port, "/users"))[0] == 503
+
+
+async def served_by(admin: int) -> list[int]:
+    """The generation of each worker."""
+    _, state = await get(admin, "/state")
+    return [one["generation"] for one in state["workers"]]
+
+
+async def answers(port: int, paths: Sequence[str], *, times: int = 12) -> dict[str, set[int]]:
+    """The statuses of a path over that many connections, which the kernel shares out among the workers."""
+    return {path: {(await get(port, path))[0] for _ in range(times)} for path in paths}
+
+
+@pytest.mark.parametrize("admin_too", [True, False], ids=["operators", "no operators"])
+async def test_an_edited_file_reaches_both_workers_at_one_time(tmp_path: Path, *, admin_too: bool) -> None:
+    async with users_app(tmp_path, 1) as (instance,):
+        file = tmp_path / "gateway.toml"
+        admin = free_port()
+
+        def write(route: str) -> None:
+            text = toml_of([instance.port], admin=admin, route=route)
+            file.write_text(text if admin_too else text.replace(f"[gateway.admin]\nport = {admin}\n", ""))
+
+        write('match.path = "/users"')
+        async with gateway_process(file, "--workers", "2") as gateway:
+            assert await answers(gateway.port, ["/users", "/people"]) == {"/users": {200}, "/people": {404}}
+            write('match.path = "/people"\nrewrite = "/users{rest}"')
+            for _ in range(2):
+                await gateway.says("generation 2: 1 routes, 1 clusters")
+            assert await answers(gateway.port, ["/users", "/people"]) == {"/users": {404}, "/people": {200}}
+            write('cluster_ = "x"')
+            for _ in range(2):
+                await gateway.says(r"the new configuration is not taken: .*cluster_.*gateway\.toml:\d+")
+            assert await answers(gateway.port, ["/users", "/people"]) == {"/users": {404}, "/people": {200}}
+            if admin_too:
+                _, state = await get(admin, "/state")
+                for worker in state["workers"]:
+                    assert worker["generation"] == 2
+                    assert "cluster_" in worker["problems"][0]
+
+
+async def test_an_operators_reload_reaches_both_workers_and_tells_what_each_did(tmp_path: Path) -> None:
+    async with users_app(tmp_path, 1) as (instance,):
+        file = tmp_path / "gateway.toml"
+        admin = free_port()
+
+        def write(route: str) -> None:
+            text = toml_of([instance.port], admin=admin, route=route)
+            file.write_text(text.replace("[gateway.admin]", "[gateway]\nwatch = false\n[gateway.admin]"))
+
+        async def reload() -> tuple[int, list[dict[str, Any]]]:
+            async with HTTPClient() as client:
+                answer = await client.post(f"http://127.0.0.1:{admin}/reload")
+                return answer.status, json.loads(await answer.read())
+
+        write('match.path = "/users"')
+        async with gateway_process(file, "--workers", "2") as gateway:
+            assert await served_by(admin) == [1, 1]
+            write('match.path = "/people"\nrewrite = "/users{rest}"')
+            status, outcomes = await reload()
+            assert status == 200
+            assert sorted(one["worker"] for one in outcomes) == workers_of(gateway.pid)
+            assert [(one["generation"], one["problems"]) for one in outcomes] == [(2, [])] * 2
+            assert await answers(gateway.port, ["/users", "/people"]) == {"/users": {404}, "/people": {200}}
+            write('cluster_ = "x"')
+            status, outcomes = await reload()
+            assert status == 422
+            for one in outcomes:
+                assert one["generation"] == 2
+                assert re.search(r"cluster_.*gateway\.toml:\d+", one["problems"][0])
+            assert await answers(gateway.port, ["/users", "/people"]) == {"/users": {404}, "/people": {200}}
 
 
 # -- nginx as the upstream --------------------------------------------------------------------------------------------

@@ -14,7 +14,16 @@ from framework.balancing import EndpointReport
 from framework.plugins.gateway.gateway import Event, Gateway, Route
 from framework.plugins.gateway.upstreams import Upstream
 
-__all__ = ["BreakerReport", "ClusterReport", "LimitReport", "RouteReport", "State", "joined", "state_of"]
+__all__ = [
+    "BreakerReport",
+    "ClusterReport",
+    "LimitReport",
+    "RouteReport",
+    "State",
+    "WorkerReport",
+    "joined",
+    "state_of",
+]
 
 T = TypeVar("T")
 _WORST = ("closed", "half_open", "open")
@@ -63,25 +72,32 @@ class ClusterReport(msgspec.Struct):
     endpoints: dict[str, EndpointReport]
 
 
+class WorkerReport(msgspec.Struct):
+    """A process that serves. ``generation``: counted by itself, None where it does not answer; ``problems``: what was
+    wrong with the configuration that it read last, and does not serve."""
+
+    pid: int
+    generation: int | None
+    problems: Sequence[str] = ()
+
+
 class State(msgspec.Struct):
-    """A gateway's. ``workers``: the processes that it was gathered from; ``generations``: what they serve."""
+    """A gateway's. ``workers``: the processes that it was gathered from."""
 
     at: float
-    workers: list[int]
-    generations: list[int]
+    workers: list[WorkerReport]
     routes: dict[str, RouteReport]
     clusters: dict[str, ClusterReport]
     events: list[Event]
     retiring: int
 
 
-def state_of(gateway: Gateway) -> State:
-    """Of this process."""
+def state_of(gateway: Gateway, problems: Sequence[str] = (), *, pid: int | None = None) -> State:
+    """Of this process. ``problems``: of the configuration that it does not take."""
     generation = gateway.generation
     return State(
         at=time.time(),
-        workers=[os.getpid()],
-        generations=[generation.number],
+        workers=[WorkerReport(pid or os.getpid(), generation.number, problems)],
         routes={name: _route(route) for name, route in generation.routes.items()},
         clusters={name: _cluster(upstream) for name, upstream in generation.upstreams.items()},
         events=list(gateway.events)[-50:],
@@ -139,8 +155,7 @@ def joined(states: Sequence[State]) -> State:
     first = states[0]
     return State(
         at=max(one.at for one in states),
-        workers=sorted(worker for one in states for worker in one.workers),
-        generations=[number for one in states for number in one.generations],
+        workers=sorted((worker for one in states for worker in one.workers), key=lambda worker: worker.pid),
         routes=_by_name((one.routes for one in states), _route_of_two),
         clusters=_by_name((one.clusters for one in states), _cluster_of_two),
         events=sorted((event for one in states for event in one.events), key=lambda event: event.at)[-50:]
