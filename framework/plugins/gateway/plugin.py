@@ -79,7 +79,7 @@ METHODS: Final = (
 )
 """The methods of the IANA registry, but for CONNECT, which is no gateway's."""
 
-_PATTERNS: Final = frozenset({"/", "/{path:path}"})
+_PATTERNS: Final = frozenset({"/", "/{path:escaped}"})
 
 
 class GatewayPlugin:
