@@ -7,10 +7,9 @@ import json
 import re
 import signal
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,8 +18,7 @@ from tests.support.gateways import Line
 from tests.support.load import Load
 from tests.support.ports import free_port
 from tests.support.scripted import Peer, listening
-from tests.support.served import workers_of
-from tests.support.upstreams import gateway_process, needs_nginx, nginx, users_app
+from tests.support.upstreams import gateway_process, get, needs_nginx, nginx, toml_of, users_app
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
@@ -29,38 +27,6 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 def anyio_backend() -> str:
     """The processes are what is tested; how the test runs is no matter."""
     return "asyncio"
-
-
-def toml_of(ports: list[int], *, cluster: str = "", route: str = "", admin: int = 0, more: str = "") -> str:
-    listed = ", ".join(f'"http://127.0.0.1:{port}"' for port in ports)
-    return f"""
-[server]
-port = 0
-drain_timeout = 5.0
-
-[logging]
-access = "never"
-
-[gateway.admin]
-port = {admin}
-
-[gateway.clusters.c]
-endpoints = [{listed}]
-policy = "round_robin"
-{cluster}
-
-[gateway.routes.r]
-cluster = "c"
-{route}
-{more}
-"""
-
-
-async def get(port: int, path: str) -> tuple[int, Any]:
-    async with HTTPClient() as client:
-        answer = await client.get(f"http://127.0.0.1:{port}{path}")
-        body = await answer.read()
-    return answer.status, json.loads(body) if body.startswith((b"{", b"[")) else body
 
 
 # -- faults under load ------------------------------------------------------------------------------------------------
@@ -275,106 +241,6 @@ async def test_editing_the_file_changes_the_routes(tmp_path: Path, how: str) -> 
             file.write_text(toml_of([instance.port], route='cluster_ = "x"'))
             await gateway.says(r"the new configuration is not taken: .*cluster_.*gateway\.toml:\d+")
             assert (await get(gateway.port, "/people"))[0] == 200
-
-
-async def test_two_workers_reload_together_and_are_one_to_operators(tmp_path: Path) -> None:
-    async with users_app(tmp_path, 1) as (instance,):
-        file = tmp_path / "gateway.toml"
-        admin = free_port()
-        file.write_text(toml_of([instance.port], admin=admin))
-        async with gateway_process(file, "--workers", "2") as gateway:
-            async with Load(gateway.port, target="/users", clients=8, per_connection=5) as load:
-                await load.more(100)
-                _, state = await get(admin, "/state")
-                assert len(state["workers"]) == 2
-                assert state["routes"]["r"]["requests"] >= 100
-                key = f"http://127.0.0.1:{instance.port}"
-                more = '[gateway.routes.more]\ncluster = "c"\nmatch.path = "/more"\n'
-                file.write_text(toml_of([instance.port], admin=admin, more=more))
-                while await served_by(admin) != [2, 2]:
-                    await load.more(10)
-                assert load.failures == Counter()
-            async with HTTPClient() as client:
-                url = f"http://127.0.0.1:{admin}/clusters/c/drain"
-                answer = await client.post(url, json={"endpoint": key})
-                assert [one["known"] for one in json.loads(await answer.read())] == [True, True]
-                text = await (await client.get(f"http://127.0.0.1:{admin}/metrics")).read(1_000_000)
-            told = re.search(rb'gateway_route_requests_total{route="r",status="2xx"} ([0-9.]+)', text)
-            assert told is not None
-            assert float(told[1]) >= load.answered  # of both
-            for _ in range(6):
-                assert (await get(gateway.port, "/users"))[0] == 503
-
-
-async def served_by(admin: int) -> list[int]:
-    """The generation of each worker."""
-    _, state = await get(admin, "/state")
-    return [one["generation"] for one in state["workers"]]
-
-
-async def answers(port: int, paths: Sequence[str], *, times: int = 12) -> dict[str, set[int]]:
-    """The statuses of a path over that many connections, which the kernel shares out among the workers."""
-    return {path: {(await get(port, path))[0] for _ in range(times)} for path in paths}
-
-
-@pytest.mark.parametrize("admin_too", [True, False], ids=["operators", "no operators"])
-async def test_an_edited_file_reaches_both_workers_at_one_time(tmp_path: Path, *, admin_too: bool) -> None:
-    async with users_app(tmp_path, 1) as (instance,):
-        file = tmp_path / "gateway.toml"
-        admin = free_port()
-
-        def write(route: str) -> None:
-            text = toml_of([instance.port], admin=admin, route=route)
-            file.write_text(text if admin_too else text.replace(f"[gateway.admin]\nport = {admin}\n", ""))
-
-        write('match.path = "/users"')
-        async with gateway_process(file, "--workers", "2") as gateway:
-            assert await answers(gateway.port, ["/users", "/people"]) == {"/users": {200}, "/people": {404}}
-            write('match.path = "/people"\nrewrite = "/users{rest}"')
-            for _ in range(2):
-                await gateway.says("generation 2: 1 routes, 1 clusters")
-            assert await answers(gateway.port, ["/users", "/people"]) == {"/users": {404}, "/people": {200}}
-            write('cluster_ = "x"')
-            for _ in range(2):
-                await gateway.says(r"the new configuration is not taken: .*cluster_.*gateway\.toml:\d+")
-            assert await answers(gateway.port, ["/users", "/people"]) == {"/users": {404}, "/people": {200}}
-            if admin_too:
-                _, state = await get(admin, "/state")
-                for worker in state["workers"]:
-                    assert worker["generation"] == 2
-                    assert "cluster_" in worker["problems"][0]
-
-
-async def test_an_operators_reload_reaches_both_workers_and_tells_what_each_did(tmp_path: Path) -> None:
-    async with users_app(tmp_path, 1) as (instance,):
-        file = tmp_path / "gateway.toml"
-        admin = free_port()
-
-        def write(route: str) -> None:
-            text = toml_of([instance.port], admin=admin, route=route)
-            file.write_text(text.replace("[gateway.admin]", "[gateway]\nwatch = false\n[gateway.admin]"))
-
-        async def reload() -> tuple[int, list[dict[str, Any]]]:
-            async with HTTPClient() as client:
-                answer = await client.post(f"http://127.0.0.1:{admin}/reload")
-                return answer.status, json.loads(await answer.read())
-
-        write('match.path = "/users"')
-        async with gateway_process(file, "--workers", "2") as gateway:
-            assert await served_by(admin) == [1, 1]
-            write('match.path = "/people"\nrewrite = "/users{rest}"')
-            status, outcomes = await reload()
-            assert status == 200
-            assert sorted(one["worker"] for one in outcomes) == workers_of(gateway.pid)
-            assert [(one["generation"], one["problems"]) for one in outcomes] == [(2, [])] * 2
-            assert await answers(gateway.port, ["/users", "/people"]) == {"/users": {404}, "/people": {200}}
-            write('cluster_ = "x"')
-            status, outcomes = await reload()
-            assert status == 422
-            for one in outcomes:
-                assert one["generation"] == 2
-                assert re.search(r"cluster_.*gateway\.toml:\d+", one["problems"][0])
-            assert await answers(gateway.port, ["/users", "/people"]) == {"/users": {404}, "/people": {200}}
 
 
 # -- nginx as the upstream --------------------------------------------------------------------------------------------

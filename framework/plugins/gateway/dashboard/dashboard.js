@@ -60,8 +60,9 @@ function percentile(buckets, part) {
 }
 
 function change(now, then) {
-  // A worker that was replaced, or a route that is new, begins at nothing.
-  if (!then || now.requests < then.requests) then = { requests: 0, statuses: [], buckets: {}, retries: 0 };
+  if (!then) then = { requests: 0, statuses: [], buckets: {}, retries: 0 };
+  // A worker has ended, and its counts with it: what the others did meanwhile is not known.
+  if (now.requests < then.requests) then = now;
   const buckets = {};
   for (const [index, count] of Object.entries(now.buckets)) {
     const more = count - (then.buckets[index] ?? 0);
