@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+SAME_MOMENT: Final = 3.0
 _WORST = ("closed", "half_open", "open")
 
 
@@ -152,17 +153,25 @@ def _cluster(upstream: Upstream) -> ClusterReport:
 def joined(states: Sequence[State]) -> State:
     """Several workers' as one. Counts add up; an endpoint that one worker does not use is told as out, a breaker as the
     worst of them. What only some know yet, because a reload is under way, is among it."""
-    first = states[0]
     return State(
         at=max(one.at for one in states),
         workers=sorted((worker for one in states for worker in one.workers), key=lambda worker: worker.pid),
         routes=_by_name((one.routes for one in states), _route_of_two),
         clusters=_by_name((one.clusters for one in states), _cluster_of_two),
-        events=sorted((event for one in states for event in one.events), key=lambda event: event.at)[-50:]
-        if len(states) > 1
-        else first.events,
+        events=_events(states) if len(states) > 1 else states[0].events,
         retiring=sum(one.retiring for one in states),
     )
+
+
+def _events(states: Sequence[State]) -> list[Event]:
+    """In order. What each worker tells of one thing, all in about the same moment, is told once."""
+    found: list[Event] = []
+    last: dict[tuple[str, str], float] = {}
+    for event in sorted((event for one in states for event in one.events), key=lambda event: event.at):
+        if event.at - last.get((event.what, event.text), -SAME_MOMENT) >= SAME_MOMENT:
+            found.append(event)
+            last[event.what, event.text] = event.at
+    return found[-50:]
 
 
 def _by_name(parts: Iterable[dict[str, T]], add: Callable[[T, T], T]) -> dict[str, T]:

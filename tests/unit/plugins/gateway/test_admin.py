@@ -16,7 +16,7 @@ import pytest
 from framework.plugins.gateway.admin_api import admin_app, shown
 from framework.plugins.gateway.config import AdminConfig, GatewayConfig
 from framework.plugins.gateway.crew import Action, Crew, meeting
-from framework.plugins.gateway.gateway import Gateway
+from framework.plugins.gateway.gateway import Event, Gateway
 from framework.plugins.gateway.reporting import joined, state_of
 from framework.plugins.gateway.service import GatewayService
 from framework.plugins.gateway.source import Source
@@ -288,6 +288,22 @@ async def test_joined_counts_add_up_and_the_worst_is_told() -> None:
     state = joined([state_of(one), state_of(other)])
     told = state.clusters["c"].endpoints["http://127.0.0.1:1"]
     assert (told.available, told.why) == (False, "it is being drained")
+
+
+def test_what_all_workers_tell_in_one_moment_is_told_once() -> None:
+    def events(*times: float) -> Any:
+        told = [Event(at, "gateway", "generation 2", good=True) for at in times]
+        return msgspec.structs.replace(
+            state_of(made()), events=[*told, Event(101.5, "c", "is out", good=False)]
+        )
+
+    found = joined([events(100.0, 200.0), events(101.0, 202.0), events(102.0, 260.0)]).events
+    assert [(event.at, event.what) for event in found] == [
+        (100.0, "gateway"),
+        (101.5, "c"),
+        (200.0, "gateway"),
+        (260.0, "gateway"),
+    ]
 
 
 @needs_chromium
