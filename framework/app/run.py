@@ -13,6 +13,7 @@ from typing import Any, Protocol, TextIO
 from framework.app.application import App
 from framework.errors import SetupError
 from framework.net import core
+from framework.net.collector import collecting_seldom
 from framework.net.listener import bind
 from framework.net.loop import run as run_loop
 from framework.net.server import Server
@@ -61,13 +62,14 @@ async def serve(
     with _listening(settings) as sockets:
         async with runtime.running(), renewing(tls):
             server = Server(runtime, settings, sockets=sockets, on_not_ready=runtime.not_ready, tls=tls)
-            await server.start()
-            if on_serving is not None:
-                on_serving(server.urls)
-            else:
-                for url in server.urls:
-                    (out or sys.stderr).write(f"serving {url}  (HTTP leaves: {TWIN})\n")
-            await server.run()
+            with collecting_seldom(settings.gc_threshold):
+                await server.start()
+                if on_serving is not None:
+                    on_serving(server.urls)
+                else:
+                    for url in server.urls:
+                        (out or sys.stderr).write(f"serving {url}  (HTTP leaves: {TWIN})\n")
+                await server.run()
 
 
 @contextmanager

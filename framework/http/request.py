@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from os import urandom
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from framework.codec import decode_json
@@ -12,6 +11,7 @@ from framework.http.cookies import parse_cookies
 from framework.http.endpoint import Endpoint
 from framework.http.forms import FormData, parse_urlencoded
 from framework.http.headers import Headers
+from framework.http.ids import random_id
 from framework.http.media import is_json
 from framework.http.path import canonical_path
 from framework.http.query import QueryParams
@@ -147,7 +147,13 @@ class Request(RequestHead):
     @property
     def id(self) -> str:
         """Names this request in logs and problem documents: 32 hex digits unless a middleware took the client's."""
-        return self._make("id", lambda: urandom(16).hex())
+        made = self.made
+        if made is None:
+            made = self.made = {}
+        known: str | None = made.get("id")
+        if known is None:
+            known = made["id"] = random_id()
+        return known
 
     @id.setter
     def id(self, value: str) -> None:
@@ -158,7 +164,13 @@ class Request(RequestHead):
     @property
     def origin(self) -> Origin:
         """Client, scheme and host as the trusted proxies tell them; the connection's own without any."""
-        return self._make("origin", lambda: self.exchange.resolve(self))
+        made = self.made
+        if made is None:
+            made = self.made = {}
+        known: Origin | None = made.get("origin")
+        if known is None:
+            known = made["origin"] = self.exchange.resolve(self)
+        return known
 
     @property
     def client(self) -> Address | None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from os import urandom
 from typing import Final
 
 import msgspec
 
+from framework.http.ids import random_id
 from framework.http.request import Request, StateKey
 
 __all__ = ["TRACE", "TraceContext", "parse_traceparent", "parse_tracestate", "trace_of"]
@@ -116,7 +116,7 @@ def _read(request: Request) -> TraceContext:
     # The request's own id is random already: a part of it names its span, all of it a trace that begins here.
     own = request.id
     if not _is_random(own):
-        own = urandom(16).hex()
+        own = random_id()
     sent = request.field("traceparent")
     if sent is not None:
         headers = request.headers

@@ -59,6 +59,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         max_requests: after which a worker is replaced, give or take the part ``max_requests_jitter`` of it.
         max_requests_jitter: the part of ``max_requests`` by which workers differ, so that they do not go all at once.
         max_rss: bytes of resident memory at which a worker is replaced.
+        gc_threshold: objects made and not freed after which Python's cyclic collector runs in a process that serves; 0
+            leaves Python's own, which is less than what a few dozen requests under way have.
         tls_certificate: for clients that name no host of ``tls_hosts``; a PEM file, with its chain. It turns TLS on.
         tls_key: the PEM file of its private key, where that is not in the certificate's.
         tls_hosts: certificates by host name; ``*.example.com`` stands for one label.
@@ -107,6 +109,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_requests: Count | None = None
     max_requests_jitter: Annotated[float, Meta(ge=0, le=1)] = 0.1
     max_rss: Count | None = None
+    gc_threshold: Annotated[int, Meta(ge=0)] = 10_000
 
     tls_certificate: str | None = None
     tls_key: str | None = None

@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol, cast
 from framework.errors import SetupError
 from framework.http.endpoint import Endpoint
 from framework.http.request import Request
+from framework.net.collector import collecting_seldom
 from framework.net.control import (
     Accept,
     Beat,
@@ -132,13 +133,14 @@ class Worker:
                     tls=self._tls,
                     shared=True,
                 )
-                await server.start()
-                self._server = server
-                await self._match(server)
-                self._channel.send(Ready())
-                self._beat(loop)
-                await server.run(signals=())
-                self._numbers.last()
+                with collecting_seldom(self._host.server_settings.gc_threshold):
+                    await server.start()
+                    self._server = server
+                    await self._match(server)
+                    self._channel.send(Ready())
+                    self._beat(loop)
+                    await server.run(signals=())
+                    self._numbers.last()
         finally:
             loop.remove_reader(self._channel.socket)
 
