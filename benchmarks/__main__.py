@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
 
     quiet = commands.add_parser(
         "quiet",
-        help="every other program in a short form, for a quiet window, and the aims of issues 3, 4 and 5",
+        help="every other program in a short form, for a quiet window, and the aims of issues 3 to 6",
     )
     quiet.add_argument("--minutes", type=float, metavar="N", default=10, help="what it may take, default 10")
     names = ", ".join(program.name for program in PROGRAMS)

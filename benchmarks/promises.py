@@ -1,4 +1,4 @@
-"""The speed aims of issues 3, 4 and 5, each with the way to its figure in the result documents."""
+"""The speed aims of issues 3 to 6, each with the way to its figure in the result documents."""
 
 from __future__ import annotations
 
@@ -155,6 +155,23 @@ def pool_ratio(case: str) -> Callable[[Document], float]:
     return figure
 
 
+def proxied(scenario: str, over: str, under: str, figure: str = "rate") -> Callable[[Document], float]:
+    """A figure of ``over`` by that of ``under``: the median of the rounds' ratios."""
+
+    def ratio(document: Document) -> float:
+        contestants = document["samples"][scenario]
+        below = {one["round"]: one[figure] for one in contestants[under]}
+        return float(
+            median(one[figure] / below[one["round"]] for one in contestants[over] if one["round"] in below)
+        )
+
+    return ratio
+
+
+def held_kib(scenario: str) -> Callable[[Document], float]:
+    return lambda document: float(document["summary"][scenario]["ours"]["bytes"]) / 1024
+
+
 def _summary(*path: str) -> Callable[[Document], float]:
     def figure(document: Document) -> float:
         value: Any = document["summary"]
@@ -279,4 +296,43 @@ PROMISES: tuple[Promise, ...] = (
     Promise(5, "cache, hit in memory, synchronous", "micro", cache_us("get_now"), 0.5, " µs"),
     Promise(5, "cache, hits on Zipf by a textbook W-TinyLFU's", "cache", cache_hits, 1.0, " x", True),
     Promise(5, "cache, hit in memory, awaited", "micro", cache_us("await get"), 0.9, " µs"),
+    Promise(6, "1 kB, requests/s by nginx's", "gateway", proxied("1k", "ours", "nginx"), 0.45, " x", True),
+    Promise(
+        6,
+        "1 kB, requests/s by Node http-proxy's",
+        "gateway",
+        proxied("1k", "ours", "http-proxy"),
+        2.5,
+        " x",
+        True,
+    ),
+    Promise(
+        6,
+        "1 kB, requests/s by an aiohttp proxy's",
+        "gateway",
+        proxied("1k", "ours", "aiohttp"),
+        4,
+        " x",
+        True,
+    ),
+    Promise(
+        6,
+        "JWT, rate limit and metrics on, requests/s by those without",
+        "gateway",
+        proxied("1k", "ours-policies", "ours"),
+        0.6,
+        " x",
+        True,
+    ),
+    Promise(
+        6, "600 routes, CPU by one route's", "gateway", proxied("1k", "ours-600", "ours", "cpu"), 1.05, " x"
+    ),
+    Promise(
+        6, "1 MB bodies, throughput by nginx's", "gateway", proxied("1m", "ours", "nginx"), 0.8, " x", True
+    ),
+    Promise(6, "a stream whose client does not read on", "gateway", held_kib("streams"), 256, " KiB"),
+    Promise(
+        6, "latency added at half load, p99", "gateway", _summary("latency", "ours", "added_p99"), 1, " ms"
+    ),
+    Promise(6, "5,000 tunnelled WebSockets, each", "gateway", held_kib("tunnels"), 16, " KiB"),
 )

@@ -9,6 +9,7 @@ from benchmarks.plot import Bar, Panel, render
 from benchmarks.promises import Finding, find_all
 from benchmarks.quiet.run import quietness
 from benchmarks.sections_data import cache_section, pool_drawing, pool_section, ratelimit_section
+from benchmarks.sections_gateway import gateway_drawing, gateway_section
 from benchmarks.tables import Document, absences, cpu_bar, least, machine, named, rounds, table, trust
 
 __all__ = ["KINDS", "drawings", "findings_rows", "findings_section", "sections"]
@@ -246,6 +247,7 @@ DRAWINGS: dict[str, Callable[[Document], str]] = {
     "broadcast": broadcast_drawing,
     "asgi": asgi_drawing,
     "pool": pool_drawing,
+    "gateway": gateway_drawing,
 }
 SECTIONS: dict[str, Callable[[Document], list[str]]] = {
     "websocket": websocket_section,
@@ -256,6 +258,7 @@ SECTIONS: dict[str, Callable[[Document], list[str]]] = {
     "files": files_section,
     "pool": pool_section,
     "cache": cache_section,
+    "gateway": gateway_section,
 }
 KINDS = frozenset(
     {*SECTIONS, "startup", "observed", "workers", "reload", "ratelimit-redis", "ratelimit-flood"}
@@ -288,7 +291,7 @@ def findings_rows(findings: Iterable[Finding], documents: Mapping[str, Document]
 
 
 def findings_section(documents: Mapping[str, Document]) -> list[str]:
-    """The aims of issues 3, 4 and 5 that these results say something about."""
+    """The aims of issues 3 to 6 that these results say something about."""
     findings = [finding for finding in find_all(documents) if finding.value is not None]
     if not findings:
         return []

@@ -67,7 +67,7 @@ def main() -> int:
         say(f"absent: {requirement} did not install")
     if reason := install_node_packages():
         say(f"absent: node's peers, {reason}")
-    for program in ("wrk", "nginx", "taskset", "curl", "redis-server", "psql"):
+    for program in ("wrk", "nginx", "haproxy", "taskset", "curl", "redis-server", "psql"):
         if shutil.which(program) is None:
             say(f"absent: {program}, a package of the system")
     return 0

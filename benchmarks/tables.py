@@ -25,6 +25,9 @@ NAMES = {
     "aiohttp_echo": ("aiohttp", "peer"),
     "socketify_echo": ("socketify", "peer"),
     "this pool": ("framework", "own"),
+    "ours": ("framework", "own"),
+    "ours-600": ("framework, 600 routes", "pure"),
+    "ours-policies": ("framework, JWT, limit and metrics", "pure"),
     "a held connection": ("a held connection", "floor"),
 }
 

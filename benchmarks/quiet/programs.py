@@ -226,6 +226,7 @@ def read_flood(texts: list[str]) -> Document:
     return {"summary": json.loads(texts[0])["flood"]}
 
 
+PROXIES = ("ours", "ours-600", "ours-policies", "nginx", "http-proxy", "aiohttp")
 SERVED = ("uvicorn", "httptools", "starlette", "fastapi")
 PROGRAMS: tuple[Program, ...] = (
     Program("startup", 5, 0, 0, one("benchmarks.startup"), loads_json),
@@ -294,6 +295,17 @@ PROGRAMS: tuple[Program, ...] = (
         peers=("aiohttp",),
     ),
     Program("reload", 60, 0, 0, one("benchmarks.reload"), loads_json),
+    # Six on 1 kB, four on 1 MB; four find their peak, and are driven at half of it as the upstream is.
+    Program(
+        "gateway",
+        25,
+        22,
+        1.5,
+        one("benchmarks.gateway", "--contestants", *PROXIES, rounds=True, seconds=True),
+        loads_json,
+        ("nginx", "wrk"),
+        peers=("aiohttp",),
+    ),
 )
 
 

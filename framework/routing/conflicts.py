@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Generic, NamedTuple, TypeVar
 
-from framework.routing.converters import PATH, claim
+from framework.routing.converters import claim, takes_rest
 from framework.routing.pattern import Host, Param, Pattern
 
 __all__ = ["Route", "find_conflicts"]
@@ -78,18 +78,22 @@ def _covered(site: Iterable[Route[T]]) -> Iterator[str]:
     for route in site:
         by_shape.setdefault(route.pattern.shape, route)
 
-    def cover(text: str) -> list[Route[T]]:
+    def cover(text: str, rests: Collection[str]) -> list[Route[T]]:
         """Return the patterns that together take every path below ``text``; none if some path is left."""
-        empty, one, more = (by_shape.get(text + tail) for tail in ("/", "/{str}", "/{str}/{path}"))
+        empty, one, *more = (
+            by_shape.get(text + tail) for tail in ("/", "/{str}", *(f"/{{str}}{rest}" for rest in rests))
+        )
         if empty is None or one is None:
             return []
-        deeper = [more] if more else cover(text + "/{str}")
+        deeper = [found for found in more if found][:1] or cover(text + "/{str}", rests)
         return [empty, one, *deeper] if deeper else []
 
     for shape, route in by_shape.items():
         params = route.pattern.params
-        if params and params[-1].converter is PATH:
-            takers = cover(shape.removesuffix("/{path}"))
+        if params and takes_rest(params[-1].converter):
+            rest = f"/{{{params[-1].kind}}}"
+            # What a path takes an escaped takes too; a path takes but a part of what an escaped does.
+            takers = cover(shape.removesuffix(rest), dict.fromkeys((rest, "/{escaped}")))
             if takers:
                 labels = ", ".join(repr(taker.label) for taker in takers)
                 yield f"{route.label!r} can never be reached: {labels} together claim all its paths"

@@ -1,6 +1,7 @@
 """Converters: what the text of a path parameter may be, and the value that a handler gets for it.
 
-Among siblings the narrow come first: ``int``, ``uuid``, ``float``, the application's own, ``str``, ``path``.
+Among siblings the narrow come first: ``int``, ``uuid``, ``float``, the application's own, ``str``, ``path``. What
+``path`` takes ``escaped`` takes too, and paths with an encoded slash: a parameter of a proxy.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 __all__ = [
+    "ESCAPED",
     "NARROW",
     "PATH",
     "REFUSED",
@@ -22,6 +24,7 @@ __all__ = [
     "is_remainder",
     "is_segment",
     "matcher",
+    "takes_rest",
 ]
 
 _Type = type[Any]
@@ -30,6 +33,7 @@ REFUSED: Final = object()
 """What a match function returns when the text is not for it. None would be a legitimate value."""
 
 _MAX_INT: Final = 2**63 - 1
+_find_escape = re.compile(r"%(?!2F|25)").search
 _find_control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 
 
@@ -103,7 +107,12 @@ def matcher(converter: Converter) -> Callable[[str], object]:
 
 def claim(converter: Converter) -> str:
     """Return the regex, in one spelling where several match any segment. Equal claims compete for paths."""
-    return _STR.regex if converter.regex in _ANY_SEGMENT and converter is not PATH else converter.regex
+    return _STR.regex if converter.regex in _ANY_SEGMENT and not takes_rest(converter) else converter.regex
+
+
+def takes_rest(converter: Converter) -> bool:
+    """Say whether the parameter is all that remains of the path."""
+    return converter is PATH or converter is ESCAPED
 
 
 def is_segment(text: str) -> bool:
@@ -162,6 +171,17 @@ def _match_path(rest: str) -> object:
     return REFUSED if "%2F" in rest else rest.replace("%25", "%")
 
 
+def _match_escaped(rest: str) -> object:
+    """Accept what remains, as the canonical path has it: ``%2F`` and ``%25`` are in the value."""
+    return rest
+
+
+def _write_escaped(value: str) -> str:
+    if _find_escape(value):
+        raise ValueError("it is written as in a canonical path: decoded, but for %2F and %25")
+    return str.__str__(value)
+
+
 def _write_float(value: float) -> str:
     if abs(value) >= 10**19:
         raise ValueError("there is no text of at most 19 digits before the point")
@@ -176,6 +196,7 @@ def _write_float(value: float) -> str:
 # The unbound methods of int and str, because str() of a member of an enumeration may be the member's name.
 _STR: Final = BuiltIn("str", r"[^/]+", str, _match_str, str.__str__, (str,))
 PATH: Final = BuiltIn("path", r".*", str, _match_path, str.__str__, (str,))
+ESCAPED: Final = BuiltIn("escaped", r".*", str, _match_escaped, _write_escaped, (str,))
 _ANY_SEGMENT: Final = frozenset({_STR.regex, r"[^/]*", r".+", r".*"})
 
 NARROW: Final[Mapping[str, Converter]] = MappingProxyType(
@@ -187,5 +208,5 @@ NARROW: Final[Mapping[str, Converter]] = MappingProxyType(
 )
 """Unsigned numbers below 2**63, UUIDs with their dashes, unsigned decimals of at most 19 + 19 digits."""
 
-WIDE: Final[Mapping[str, Converter]] = MappingProxyType({"str": _STR, "path": PATH})
+WIDE: Final[Mapping[str, Converter]] = MappingProxyType({"str": _STR, "path": PATH, "escaped": ESCAPED})
 """One segment, where an encoded slash is decoded; all that remains, maybe nothing, where it is refused."""

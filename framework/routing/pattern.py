@@ -5,7 +5,7 @@ segment = text / "{" name [ ":" kind ] "}"
 host    = [ "*." / "{" name "}." ] label *( "." label )
 
 Text is written as in canonical paths: decoded, but for ``%2F`` and ``%25``. It may be empty at the end:
-``/users/`` is not ``/users``. A parameter takes a whole segment; a ``path`` is last and takes the rest.
+``/users/`` is not ``/users``. A parameter takes a whole segment; a ``path`` or ``escaped`` is last and takes the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from keyword import iskeyword
 from typing import NamedTuple
 
 from framework.errors import SetupError
-from framework.routing.converters import PATH, Converter, is_segment
+from framework.routing.converters import Converter, is_segment, takes_rest
 
 __all__ = ["Host", "Param", "Pattern", "Segment", "join", "parse", "parse_host"]
 
@@ -90,8 +90,11 @@ def parse(text: str, converters: Mapping[str, Converter]) -> Pattern:
     params = [segment for segment in segments if isinstance(segment, Param)]
     names = [param.name for param in params]
     problems += [f"two parameters are called {n!r}" for n in dict.fromkeys(names) if names.count(n) > 1]
-    if any(param.converter is PATH and param is not segments[-1] for param in params):
-        problems.append("a 'path' parameter takes all that remains and must be last")
+    problems += [
+        f"{param.kind!r} parameter {param.name!r} takes all that remains and must be last"
+        for param in params
+        if takes_rest(param.converter) and param is not segments[-1]
+    ]
     if problems:
         raise SetupError([f"pattern {text!r}: {problem}" for problem in problems])
     return Pattern(text, tuple(segments))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from framework.errors import CodecError
-from framework.routing.converters import PATH, REFUSED, is_remainder, is_segment, matcher
+from framework.routing.converters import ESCAPED, REFUSED, is_remainder, is_segment, matcher, takes_rest
 from framework.routing.pattern import Param, Pattern
 
 __all__ = ["reverse"]
@@ -18,7 +18,7 @@ _quote = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:@%/]+").sub
 def reverse(pattern: Pattern, params: Mapping[str, object]) -> str:
     """Return the percent-encoded path of ``pattern`` with ``params`` in it. Its canonical form matches.
 
-    A slash in a ``str`` is encoded, one in a ``path`` separates.
+    A slash in a ``str`` is encoded, one in a ``path`` separates; an ``escaped`` is written as it is.
 
     Raises:
         CodecError: a parameter is missing or unknown, or a value has no text that the pattern would match: it
@@ -46,8 +46,9 @@ def _write(pattern: Pattern, param: Param, value: object) -> str:
         text = param.converter.to_text(value)
     except ValueError as error:
         raise CodecError(f"{pattern.text}: {param.name}: {error}") from error
-    text = text.replace("%", "%25")
-    if param.converter is PATH:
+    if param.converter is not ESCAPED:
+        text = text.replace("%", "%25")
+    if takes_rest(param.converter):
         is_good = is_remainder(text)
     else:
         text = text.replace("/", "%2F")

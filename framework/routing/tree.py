@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
-from framework.routing.converters import PATH, REFUSED, matcher
+from framework.routing.converters import REFUSED, matcher, takes_rest
 from framework.routing.pattern import Param, Segment
 
 __all__ = ["Entry", "Leaf", "Row", "Section", "compile_tree", "walk"]
@@ -41,12 +41,13 @@ class Leaf(dict[str, Entry[T]]):
 
 
 Match = Callable[[str], object]
-Node = tuple[tuple[tuple[Match, Leaf[T]], ...], tuple[tuple[Match, "Section[T]"], ...], Leaf[T] | None]
+Node = tuple[
+    tuple[tuple[Match, Leaf[T]], ...], tuple[tuple[Match, "Section[T]"], ...], tuple[Match, Leaf[T]] | None
+]
 """Behind one static text: the parameters that end the path, those that do not, and the catch-all."""
 
 Row = tuple[tuple[Segment, ...], Leaf[T]]
 _Branch = tuple[Param, tuple[Segment, ...], Leaf[T]]
-_match_rest = matcher(PATH)
 
 
 class Section(Generic[T]):
@@ -94,9 +95,9 @@ def walk(section: Section[T], path: str) -> tuple[Leaf[T], tuple[object, ...]] |
                         if below is not None:
                             return below[0], (value, *below[1])
             if rest is not None:
-                value = _match_rest(path[len(text) + 1 :])
+                value = rest[0](path[len(text) + 1 :])
                 if value is not REFUSED:
-                    return rest, (value,)
+                    return rest[1], (value,)
         head = text
     return None
 
@@ -123,14 +124,14 @@ def _compile_node(branches: Iterable[_Branch[T]], ranks: Mapping[str, int]) -> N
         by_kind.setdefault(branch[0].kind, []).append(branch)
     last: list[tuple[Match, Leaf[T]]] = []
     inner: list[tuple[Match, Section[T]]] = []
-    rest: Leaf[T] | None = None
+    rest: tuple[Match, Leaf[T]] | None = None
     for same in by_kind.values():
         converter = same[0][0].converter
         ends = [leaf for _, behind, leaf in same if not behind]
-        if converter is PATH:
-            rest = ends[0]
-            continue
         match = matcher(converter)
+        if takes_rest(converter):
+            rest = match, ends[0]
+            continue
         last += [(match, leaf) for leaf in ends]
         longer = [(behind, leaf) for _, behind, leaf in same if behind]
         if longer:

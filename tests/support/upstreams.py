@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -10,13 +11,15 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from framework.net.client import HTTPClient
 from tests.support.ports import free_port
 from tests.support.served import ROOT, Served
 
-__all__ = ["Instance", "gateway_process", "needs_nginx", "nginx", "users_app"]
+__all__ = ["Instance", "gateway_process", "get", "needs_nginx", "nginx", "toml_of", "users_app"]
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 needs_nginx = pytest.mark.skipif(
@@ -136,3 +139,37 @@ async def gateway_process(file: Path, *arguments: str) -> AsyncGenerator[Served]
         yield program
     finally:
         await program.close()
+
+
+def toml_of(ports: list[int], *, cluster: str = "", route: str = "", admin: int = 0, more: str = "") -> str:
+    """A gateway's file: one cluster of these, and a route for all."""
+    listed = ", ".join(f'"http://127.0.0.1:{port}"' for port in ports)
+    return f"""
+[server]
+port = 0
+drain_timeout = 5.0
+
+[logging]
+access = "never"
+
+[gateway.admin]
+port = {admin}
+
+[gateway.clusters.c]
+endpoints = [{listed}]
+policy = "round_robin"
+{cluster}
+
+[gateway.routes.r]
+cluster = "c"
+{route}
+{more}
+"""
+
+
+async def get(port: int, path: str) -> tuple[int, Any]:
+    """Status and body, JSON decoded, over a connection of its own."""
+    async with HTTPClient() as client:
+        answer = await client.get(f"http://127.0.0.1:{port}{path}")
+        body = await answer.read()
+    return answer.status, json.loads(body) if body.startswith((b"{", b"[")) else body

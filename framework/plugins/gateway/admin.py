@@ -16,8 +16,7 @@ from framework.net.server import Server
 from framework.net.settings import ServerSettings
 from framework.plugins.gateway.admin_api import admin_app
 from framework.plugins.gateway.config import AdminConfig
-from framework.plugins.gateway.crew import Crew, meeting
-from framework.plugins.gateway.service import GatewayService
+from framework.plugins.gateway.crew import Crew
 
 __all__ = ["administered"]
 
@@ -27,31 +26,30 @@ RETRY: Final = 1.0
 
 
 @asynccontextmanager
-async def administered(service: GatewayService, runtime: Runtime) -> AsyncGenerator[None]:
+async def administered(crew: Crew, runtime: Runtime) -> AsyncGenerator[None]:
     """Listens for operators for as long as this lasts, where the configuration asks for it.
 
     Of several workers the first has the listener; the others wait for its end. Raises SetupError where the address
     cannot be had, and there is but this process.
     """
-    config = service.gateway.generation.config.admin
+    config = crew.gateway.generation.config.admin
     if config is None:
         yield
         return
     workers = runtime.worker_count
     if workers > 1 and config.port == 0:
         raise SetupError("gateway.admin.port: several workers need one that they all know, not 0")
-    async with meeting(service, workers, str(config.port)) as crew:
-        ready = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(_serve(crew, config, runtime, ready), name="gateway admin")
-        try:
-            if workers == 1:
-                await asyncio.wait((task, ready), return_when=asyncio.FIRST_COMPLETED)
-                if task.done():
-                    task.result()
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    ready = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(_serve(crew, config, runtime, ready), name="gateway admin")
+    try:
+        if workers == 1:
+            await asyncio.wait((task, ready), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _serve(crew: Crew, config: AdminConfig, runtime: Runtime, ready: asyncio.Future[None]) -> None:

@@ -69,8 +69,7 @@ def admin_app(crew: Crew, config: AdminConfig, numbers: Numbers | None = None) -
         return await _metrics(numbers, accept)
 
     async def reload() -> Response:
-        outcomes = await crew.act(Action("reload"))
-        return _json(outcomes, 422 if any(one.problems for one in outcomes) else 200)
+        return _done(await crew.act(Action("reload")))
 
     async def act(
         cluster: str, kind: Literal["drain", "undrain", "readmit"], named: _EndpointNamed
@@ -127,7 +126,9 @@ async def _metrics(numbers: Numbers | None, accept: str | None) -> Response:
 def _done(outcomes: list[Outcome]) -> Response:
     if not any(one.known for one in outcomes):
         raise HTTPError(404, "there is none of that name")
-    return _json(outcomes)
+    if any(one.problems for one in outcomes if one.generation is not None):
+        return _json(outcomes, 422)
+    return _json(outcomes, 504 if any(one.generation is None for one in outcomes) else 200)
 
 
 def _hide(value: Any) -> object:

@@ -137,6 +137,9 @@ class RouteConfig(Record, frozen=True):
         retry: None retries nothing.
         buffer: bytes of a request's body that are read before a try begins; what is larger streams and is not retried.
         websocket: whether it may be upgraded.
+        encoded_slash: ``%2F`` in a path: ``keep`` sends it on as it came where the path leads to this route with
+            slashes in their place too (else 400), ``always`` wherever it leads then, ``reject`` is 400. With dot
+            segments behind one it is 400 in any case.
     """
 
     match: Match = Match()
@@ -153,6 +156,7 @@ class RouteConfig(Record, frozen=True):
     hedge: HedgeConfig | None = None
     buffer: Annotated[int, Meta(ge=0, le=16 * 1024 * 1024)] = 65_536
     websocket: bool = True
+    encoded_slash: Literal["keep", "always", "reject"] = "keep"
     policies: PoliciesConfig = PoliciesConfig()
 
     def __post_init__(self) -> None:

@@ -1,4 +1,5 @@
-"""The workers of one gateway, as one of them sees them all: what they have counted, and what operators tell them.
+"""The workers of one gateway, as one of them sees them all: what they have counted, what operators tell them, and that
+their files have changed.
 
 Workers of one supervisor meet in a folder that only their user can open, each behind a unix socket of its own: one JSON
 line asks, one answers. A process that serves alone opens none.
@@ -14,13 +15,13 @@ import tempfile
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from framework.errors import SetupError
 from framework.plugins.gateway.gateway import Gateway
-from framework.plugins.gateway.reporting import State, joined, state_of
+from framework.plugins.gateway.reporting import State, WorkerReport, joined, state_of
 from framework.plugins.gateway.service import GatewayService
 
 __all__ = ["Action", "Crew", "Outcome", "meeting"]
@@ -31,27 +32,41 @@ log = logging.getLogger("framework.gateway")
 
 MAX_LINE: Final = 16 * 1024 * 1024
 TIMEOUT: Final = 5.0
+RELOAD_TIMEOUT: Final = 30.0
+"""Addresses may have to be looked up before a configuration can serve."""
+
+
+_RELOADS: Final = frozenset({"reload", "reload_changed"})
+_SILENT: Final = "this worker does not answer"
 
 
 class Action(msgspec.Struct, frozen=True, tag="action"):
-    """What an operator wants done, by every worker."""
+    """What every worker is to do. ``reload_changed``: one of them saw that the files are others now."""
 
-    kind: Literal["drain", "undrain", "readmit", "reset", "reload"]
+    kind: Literal["drain", "undrain", "readmit", "reset", "reload", "reload_changed"]
     cluster: str = ""
     endpoint: str = ""
 
 
 class Outcome(msgspec.Struct):
-    """What came of it. ``known``: whether there is what it was about."""
+    """What came of it. ``known``: whether there is what it was about; ``generation``: what serves now, None where the
+    worker does not answer; ``problems``: why it did not do it."""
 
     worker: int
     known: bool
-    generation: int
+    generation: int | None
     problems: Sequence[str] = ()
 
 
 class _Tell(msgspec.Struct, frozen=True, tag="tell"):
     """Asks for the state."""
+
+
+class _Answer(NamedTuple, Generic[A]):
+    """``said`` is None where there was none in time."""
+
+    pid: int
+    said: A | None
 
 
 class Crew:
@@ -61,6 +76,8 @@ class Crew:
         self.service = service
         self._folder = folder
         self._name = name
+        self._pid = os.getpid()
+        service.on_change = self._changed
 
     @property
     def gateway(self) -> Gateway:
@@ -68,64 +85,79 @@ class Crew:
         return self.service.gateway
 
     async def state(self) -> State:
-        """Of all of them. One that does not answer in time is left out."""
+        """Of all of them. Of one that does not answer in time there is but its process."""
         others = await self._others(_Tell(), State)
-        return joined([state_of(self.gateway), *others])
+        state = joined([self._own(), *(one.said for one in others if one.said is not None)])
+        silent = [WorkerReport(one.pid, None, (_SILENT,)) for one in others if one.said is None]
+        return msgspec.structs.replace(state, workers=[*state.workers, *silent])
 
     async def act(self, action: Action) -> list[Outcome]:
         """Does it here and has the others do it."""
         here, others = await asyncio.gather(self._do(action), self._others(action, Outcome))
-        return [here, *others]
+        return [here, *(one.said or Outcome(one.pid, False, None, (_SILENT,)) for one in others)]
+
+    async def _changed(self) -> None:
+        """The first to see a change has all of them read it, so that they change at one time."""
+        await self.act(Action("reload_changed"))
+
+    def _own(self) -> State:
+        return state_of(self.gateway, self.service.problems, pid=self._pid)
 
     async def _do(self, action: Action) -> Outcome:
         gateway = self.gateway
-        if action.kind == "reload":
-            done = await self.service.reload()
-            return Outcome(os.getpid(), True, done.generation, done.problems)
+        if action.kind in _RELOADS:
+            service = self.service
+            done = await (service.reload() if action.kind == "reload" else service.reload_changed())
+            return Outcome(self._pid, True, done.generation, done.problems)
         known = _carry_out(gateway, action)
         if known:
             gateway.note(
                 action.cluster, f"{action.kind} {action.endpoint}".strip(), good=action.kind != "drain"
             )
-        return Outcome(os.getpid(), known, gateway.generation.number)
+        return Outcome(self._pid, known, gateway.generation.number)
 
     # -- the others -------------------------------------------------------------------------------------------------
 
-    async def _others(self, question: msgspec.Struct, kind: type[A]) -> list[A]:
+    async def _others(self, question: msgspec.Struct, kind: type[A]) -> list[_Answer[A]]:
         if self._folder is None:
             return []
-        paths = [path for path in self._folder.glob(f"{self._name}-*.sock") if not self._is_own(path)]
+        paths = [
+            path for path in sorted(self._folder.glob(f"{self._name}-*.sock")) if _pid_of(path) != self._pid
+        ]
         answers = await asyncio.gather(
             *(_ask(path, question, kind) for path in paths), return_exceptions=True
         )
-        found: list[A] = []
+        found: list[_Answer[A]] = []
         for path, answer in zip(paths, answers, strict=True):
             if isinstance(answer, ConnectionRefusedError):
                 path.unlink(missing_ok=True)  # left behind by one that was killed
-            elif isinstance(answer, (OSError, ValueError, asyncio.IncompleteReadError)):
-                log.warning("the worker behind %s does not answer: %s", path.name, answer)
+            elif isinstance(answer, (OSError, ValueError, msgspec.DecodeError)):
+                log.warning("the worker behind %s does not answer: %r", path.name, answer)
+                found.append(_Answer(_pid_of(path), None))
             elif isinstance(answer, BaseException):
                 raise answer
             else:
-                found.append(answer)
+                found.append(_Answer(_pid_of(path), answer))
         return found
 
-    def _is_own(self, path: Path) -> bool:
-        return path.name == f"{self._name}-{os.getpid()}.sock"
-
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answers another worker."""
+        """Answers another worker. What was begun is done to its end, whoever still waits for it."""
         try:
             async with asyncio.timeout(TIMEOUT):
                 line = await reader.readline()
-                asked = msgspec.json.decode(line, type=Action | _Tell)
-                reply = await self._do(asked) if isinstance(asked, Action) else state_of(self.gateway)
+            asked = msgspec.json.decode(line, type=Action | _Tell)
+            reply = await self._do(asked) if isinstance(asked, Action) else self._own()
+            async with asyncio.timeout(TIMEOUT):
                 writer.write(msgspec.json.encode(reply) + b"\n")
                 await writer.drain()
         except (OSError, ValueError, msgspec.DecodeError) as error:
             log.warning("a question of another worker could not be answered: %s", error)
         finally:
             writer.close()
+
+
+def _pid_of(path: Path) -> int:
+    return int(path.stem.rpartition("-")[2])
 
 
 def _carry_out(gateway: Gateway, action: Action) -> bool:
@@ -148,7 +180,8 @@ def _carry_out(gateway: Gateway, action: Action) -> bool:
 
 
 async def _ask(path: Path, question: msgspec.Struct, kind: type[A]) -> A:
-    async with asyncio.timeout(TIMEOUT):
+    reloads = isinstance(question, Action) and question.kind in _RELOADS
+    async with asyncio.timeout(RELOAD_TIMEOUT if reloads else TIMEOUT):
         reader, writer = await asyncio.open_unix_connection(str(path), limit=MAX_LINE)
         try:
             writer.write(msgspec.json.encode(question) + b"\n")

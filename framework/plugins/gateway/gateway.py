@@ -31,6 +31,7 @@ from framework.plugins.gateway.forward import FOUND, TRACE
 from framework.plugins.gateway.generation import Builder, Generation, Route
 from framework.plugins.gateway.matching import Found
 from framework.plugins.gateway.policies import Tools
+from framework.plugins.gateway.slashes import other_reading
 from framework.plugins.gateway.upstreams import Upstream
 from framework.plugins.ratelimit.engine import Engine
 
@@ -187,10 +188,23 @@ class Gateway:
         if isinstance(found, Found):
             request[FOUND] = found
             route: Route = found.value
+            if not request.plain_path and "%2F" in path:
+                self._judge_slashes(request, route, path)
             return route
         if found is None:
             raise HTTPError(404, "the gateway has no route for this")
         raise HTTPError(405, "not by this method", headers={"allow": ", ".join(sorted(found))})
+
+    def _judge_slashes(self, request: Request, route: Route, path: str) -> None:
+        """Raises HTTPError 400 where the route does not take a path with encoded slashes."""
+        wanted = route.config.encoded_slash
+        if wanted == "reject":
+            raise HTTPError(400, "The path has an encoded slash.")
+        read = other_reading(path)
+        if wanted == "keep":
+            other = self.generation.matcher.find(request, read)
+            if not isinstance(other, Found) or other.value is not route:
+                raise HTTPError(400, "The path leads elsewhere where an encoded slash is read as one.")
 
     async def handle(self, request: Request) -> Response:
         """Answers a request whose route was found."""

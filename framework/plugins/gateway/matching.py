@@ -115,12 +115,13 @@ class Matcher(Generic[T]):
         self._any = any_host
         self._only = any_host if not hosts and not wild else None
 
-    def find(self, request: Request) -> Found[T] | frozenset[str] | None:
+    def find(self, request: Request, path: str | None = None) -> Found[T] | frozenset[str] | None:
         """The route of a request; where only the method does not fit, the methods that would; else None.
 
-        Raises HTTPError 400 for a path that has no canonical form.
+        ``path``: looked for in place of the request's. Raises HTTPError 400 for a path that has no canonical form.
         """
-        path = request.path
+        if path is None:
+            path = request.path
         allowed: set[str] = set()
         if self._only is not None:
             found = self._on(self._only, path, request, allowed)

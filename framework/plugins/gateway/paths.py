@@ -37,9 +37,10 @@ class Rewriter:
     def __init__(self, config: RouteConfig) -> None:
         self._strip = None if config.strip is None else config.strip.rstrip("/")
         self._rewrite = config.rewrite
+        self._kinds = dict(_parameters(config.match.pattern))
         if config.rewrite is None:
             return
-        known = {"path", "rest", *_parameters(config.match.pattern)}
+        known = {"path", "rest", *self._kinds}
         unknown = sorted(set(_named.findall(config.rewrite)) - known)
         if unknown:
             raise SetupError(f"rewrite names {', '.join(unknown)}; there is {', '.join(sorted(known))}")
@@ -52,8 +53,10 @@ class Rewriter:
                 if request.target.startswith("/")
                 else self._with_query(request, request.raw_path)
             )
-        path = self.path(request.path, found.rest, found.params)
-        return self._with_query(request, written(path))
+        target = written(self.path(request.path, found.rest, found.params))
+        if target.lower() == request.raw_path.lower() and self._strip is None and self._rewrite is None:
+            target = request.raw_path  # ``%2f`` stays in lower case: signatures may cover it
+        return self._with_query(request, target)
 
     def path(self, path: str, rest: str, params: Mapping[str, object]) -> str:
         """The canonical path that goes on."""
@@ -62,21 +65,23 @@ class Rewriter:
             return path[len(strip) :] or "/"
         if self._rewrite is None:
             return path
-        values: dict[str, object] = {**params, "path": path, "rest": rest}
-        made = _named.sub(lambda name: _escaped(values[name[1]]), self._rewrite)
+        values = {"path": path, "rest": rest}  # canonical already
+        values |= {name: _escaped(value, self._kinds.get(name, "")) for name, value in params.items()}
+        made = _named.sub(lambda name: values[name[1]], self._rewrite)
         return re.sub(r"//+", "/", made)
 
     def _with_query(self, request: Request, path: str) -> str:
         return f"{path}?{request.query_string}" if request.query_string else path
 
 
-def _escaped(value: object) -> str:
-    """A parameter's value in a canonical path: a slash in it stays no separator."""
-    text = str(value)
-    if text.startswith("/"):  # ``path`` and ``rest`` are canonical paths themselves
-        return text
-    return text.replace("%", "%25").replace("/", "%2F")
+def _escaped(value: object, kind: str) -> str:
+    """A parameter's value in a canonical path: a slash in it stays no separator, but in what remains of a path."""
+    if kind == "escaped":
+        return str(value)
+    text = str(value).replace("%", "%25")
+    return text if kind == "path" else text.replace("/", "%2F")
 
 
-def _parameters(pattern: str | None) -> list[str]:
-    return [] if pattern is None else re.findall(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::[^}]*)?\}", pattern)
+def _parameters(pattern: str | None) -> list[tuple[str, str]]:
+    """The names and kinds; a name alone has none."""
+    return [] if pattern is None else re.findall(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::([^}]*))?\}", pattern)

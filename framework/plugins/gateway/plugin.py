@@ -24,6 +24,7 @@ from framework.middleware.chain import Hooks, Phase
 from framework.plugins.gateway.access import GatewayLog
 from framework.plugins.gateway.admin import administered
 from framework.plugins.gateway.config import GatewayConfig
+from framework.plugins.gateway.crew import meeting
 from framework.plugins.gateway.gateway import Gateway
 from framework.plugins.gateway.hosted import HostedApp
 from framework.plugins.gateway.metrics import measured
@@ -78,7 +79,7 @@ METHODS: Final = (
 )
 """The methods of the IANA registry, but for CONNECT, which is no gateway's."""
 
-_PATTERNS: Final = frozenset({"/", "/{path:path}"})
+_PATTERNS: Final = frozenset({"/", "/{path:escaped}"})
 
 
 class GatewayPlugin:
@@ -152,11 +153,14 @@ class GatewayPlugin:
         setup.check("clusters", lambda: _check(gateway))
 
         async def serve(runtime: Runtime) -> AsyncGenerator[GatewayService]:
+            meets = config.admin is not None or (config.watch and bool(self._files))
+            workers = runtime.worker_count if meets else 1
             async with (
                 GatewayService(
                     gateway, self._source(runtime), watch=config.watch, hang_up=runtime.worker_count == 1
                 ) as service,
-                administered(service, runtime),
+                meeting(service, workers, str(0 if config.admin is None else config.admin.port)) as crew,
+                administered(crew, runtime),
             ):
                 yield service
 

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -14,9 +14,19 @@ from framework.balancing import EndpointReport
 from framework.plugins.gateway.gateway import Event, Gateway, Route
 from framework.plugins.gateway.upstreams import Upstream
 
-__all__ = ["BreakerReport", "ClusterReport", "LimitReport", "RouteReport", "State", "joined", "state_of"]
+__all__ = [
+    "BreakerReport",
+    "ClusterReport",
+    "LimitReport",
+    "RouteReport",
+    "State",
+    "WorkerReport",
+    "joined",
+    "state_of",
+]
 
 T = TypeVar("T")
+SAME_MOMENT: Final = 3.0
 _WORST = ("closed", "half_open", "open")
 
 
@@ -63,25 +73,32 @@ class ClusterReport(msgspec.Struct):
     endpoints: dict[str, EndpointReport]
 
 
+class WorkerReport(msgspec.Struct):
+    """A process that serves. ``generation``: counted by itself, None where it does not answer; ``problems``: what was
+    wrong with the configuration that it read last, and does not serve."""
+
+    pid: int
+    generation: int | None
+    problems: Sequence[str] = ()
+
+
 class State(msgspec.Struct):
-    """A gateway's. ``workers``: the processes that it was gathered from; ``generations``: what they serve."""
+    """A gateway's. ``workers``: the processes that it was gathered from."""
 
     at: float
-    workers: list[int]
-    generations: list[int]
+    workers: list[WorkerReport]
     routes: dict[str, RouteReport]
     clusters: dict[str, ClusterReport]
     events: list[Event]
     retiring: int
 
 
-def state_of(gateway: Gateway) -> State:
-    """Of this process."""
+def state_of(gateway: Gateway, problems: Sequence[str] = (), *, pid: int | None = None) -> State:
+    """Of this process. ``problems``: of the configuration that it does not take."""
     generation = gateway.generation
     return State(
         at=time.time(),
-        workers=[os.getpid()],
-        generations=[generation.number],
+        workers=[WorkerReport(pid or os.getpid(), generation.number, problems)],
         routes={name: _route(route) for name, route in generation.routes.items()},
         clusters={name: _cluster(upstream) for name, upstream in generation.upstreams.items()},
         events=list(gateway.events)[-50:],
@@ -136,18 +153,25 @@ def _cluster(upstream: Upstream) -> ClusterReport:
 def joined(states: Sequence[State]) -> State:
     """Several workers' as one. Counts add up; an endpoint that one worker does not use is told as out, a breaker as the
     worst of them. What only some know yet, because a reload is under way, is among it."""
-    first = states[0]
     return State(
         at=max(one.at for one in states),
-        workers=sorted(worker for one in states for worker in one.workers),
-        generations=[number for one in states for number in one.generations],
+        workers=sorted((worker for one in states for worker in one.workers), key=lambda worker: worker.pid),
         routes=_by_name((one.routes for one in states), _route_of_two),
         clusters=_by_name((one.clusters for one in states), _cluster_of_two),
-        events=sorted((event for one in states for event in one.events), key=lambda event: event.at)[-50:]
-        if len(states) > 1
-        else first.events,
+        events=_events(states) if len(states) > 1 else states[0].events,
         retiring=sum(one.retiring for one in states),
     )
+
+
+def _events(states: Sequence[State]) -> list[Event]:
+    """In order. What each worker tells of one thing, all in about the same moment, is told once."""
+    found: list[Event] = []
+    last: dict[tuple[str, str], float] = {}
+    for event in sorted((event for one in states for event in one.events), key=lambda event: event.at):
+        if event.at - last.get((event.what, event.text), -SAME_MOMENT) >= SAME_MOMENT:
+            found.append(event)
+            last[event.what, event.text] = event.at
+    return found[-50:]
 
 
 def _by_name(parts: Iterable[dict[str, T]], add: Callable[[T, T], T]) -> dict[str, T]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple, Self
 
 from framework.errors import SetupError
 from framework.plugins.gateway.gateway import Gateway
-from framework.plugins.gateway.source import Source
+from framework.plugins.gateway.source import Source, Stamp
 
 __all__ = ["GatewayService", "Reloaded"]
 
@@ -37,6 +37,8 @@ class GatewayService:
 
     Attributes:
         admin_urls: where this process serves operators; empty where it does not.
+        problems: what was wrong with the configuration that was read last; empty where it serves.
+        on_change: told when the files have changed; a crew has all its workers read them.
     """
 
     def __init__(
@@ -45,6 +47,9 @@ class GatewayService:
         self.gateway = gateway
         self.source = source
         self.admin_urls: tuple[str, ...] = ()
+        self.problems: Sequence[str] = ()
+        self.on_change: Callable[[], Awaitable[object]] = self.reload_changed
+        self._read: Stamp | None = None
         self._watches = watch and source is not None
         self._hang_up = hang_up and source is not None
         self._one = asyncio.Lock()
@@ -81,25 +86,41 @@ class GatewayService:
 
     async def reload(self) -> Reloaded:
         """Reads the source and takes it. What is wrong with it is logged, and what serves goes on."""
+        return await self._reload(always=True)
+
+    async def reload_changed(self) -> Reloaded:
+        """Reloads, unless these very files were read last: of several who saw the change, the first has done it."""
+        return await self._reload(always=False)
+
+    async def _reload(self, *, always: bool) -> Reloaded:
         source = self.source
         if source is None:
             return self._refused(["this gateway's configuration is not from a file"])
         async with self._one:
-            before = self.gateway.generation.config
-            try:
-                config = await asyncio.to_thread(source.read)
-            except SetupError as error:
-                return self._refused(error.problems)
-            if config == before:
-                return Reloaded(self.gateway.generation.number, ())
-            try:
-                generation = await self.gateway.reload(config)
-            except SetupError as error:
-                return self._refused(source.placed([f"gateway.{problem}" for problem in error.problems]))
-            for name in ("admin", "limits_url", "watch"):
-                if getattr(config, name) != getattr(before, name):
-                    log.warning("gateway.%s: what is changed there holds from the next start on", name)
-            return Reloaded(generation.number, ())
+            stamp = await asyncio.to_thread(source.stamp)
+            if stamp == self._read and not always:
+                return Reloaded(self.gateway.generation.number, self.problems)
+            self._read = stamp
+            done = await self._take(source)
+            self.problems = done.problems
+            return done
+
+    async def _take(self, source: Source) -> Reloaded:
+        before = self.gateway.generation.config
+        try:
+            config = await asyncio.to_thread(source.read)
+        except SetupError as error:
+            return self._refused(error.problems)
+        if config == before:
+            return Reloaded(self.gateway.generation.number, ())
+        try:
+            generation = await self.gateway.reload(config)
+        except SetupError as error:
+            return self._refused(source.placed([f"gateway.{problem}" for problem in error.problems]))
+        for name in ("admin", "limits_url", "watch"):
+            if getattr(config, name) != getattr(before, name):
+                log.warning("gateway.%s: what is changed there holds from the next start on", name)
+        return Reloaded(generation.number, ())
 
     def _refused(self, problems: Sequence[str]) -> Reloaded:
         lines = [" ".join(problem.split()) for problem in problems]
@@ -112,11 +133,10 @@ class GatewayService:
         """A change is read once the files have been the same for a second: nobody's half-written file."""
         source = self.source
         assert source is not None
-        taken = seen = await asyncio.to_thread(source.stamp)
+        seen = self._read = await asyncio.to_thread(source.stamp)
         while True:
             await asyncio.sleep(WATCH_INTERVAL)
             stamp = await asyncio.to_thread(source.stamp)
-            if stamp == seen != taken and None not in stamp:
-                taken = stamp
-                await self.reload()
+            if stamp == seen != self._read and None not in stamp:
+                await self.on_change()
             seen = stamp

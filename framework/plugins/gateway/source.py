@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -11,9 +12,10 @@ from framework.app.settings import load
 from framework.app.toml_lines import KeyPath, key_lines, split_key
 from framework.plugins.gateway.config import GatewayConfig
 
-__all__ = ["SECTION", "Source"]
+__all__ = ["SECTION", "Source", "Stamp"]
 
 SECTION = "gateway"
+Stamp: TypeAlias = tuple[tuple[int, int, int] | None, ...]
 
 
 class Source:
@@ -58,7 +60,7 @@ class Source:
         lines = [(file, _lines_of(file)) for file in reversed(self.files)]
         return [f"{problem}{_place(_path_of(problem), lines)}" for problem in problems]
 
-    def stamp(self) -> tuple[tuple[int, int, int] | None, ...]:
+    def stamp(self) -> Stamp:
         """Changes when a file does: its inode, time and size; None where it is not there."""
         return tuple(_stamp(file) for file in self.files)
 

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from framework.plugins.openapi.schemas import Json
-from framework.routing.converters import NARROW, WIDE, Converter
+from framework.routing.converters import NARROW, WIDE, Converter, takes_rest
 from framework.routing.pattern import Host, Param, Pattern
 
 __all__ = [
@@ -25,6 +25,7 @@ _BUILT_IN: Final[dict[str, Json]] = {
     "uuid": {"type": "string", "format": "uuid"},
     "str": {"type": "string", "minLength": 1},
     "path": {"type": "string"},
+    "escaped": {"type": "string"},
 }
 # Python's regular expressions have what those of JSON Schema (ECMA 262) do not: better no pattern than a wrong one.
 _PYTHON_ONLY: Final = re.compile(r"\(\?[^:=!<]|\(\?<[^=!]|[*+?}]\+|\\[AZ]")
@@ -52,7 +53,7 @@ def converter_schema(converter: Converter) -> Json:
 
 def takes_slashes(converter: Converter) -> bool:
     """Whether the parameter is all that remains of the path."""
-    return is_built_in(converter) and converter.name == "path"
+    return takes_rest(converter)
 
 
 def refuses_text(converter: Converter) -> bool:

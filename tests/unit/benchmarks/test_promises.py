@@ -42,7 +42,7 @@ def test_a_figure_that_is_not_there_is_neither_met_nor_missed_and_says_why() -> 
 
 def test_every_promise_is_judged_without_any_document() -> None:
     assert [finding.promise for finding in find_all({})] == list(PROMISES)
-    assert {one.issue for one in PROMISES} == {3, 4, 5}
+    assert {one.issue for one in PROMISES} == {3, 4, 5, 6}
     assert len({one.text for one in PROMISES}) == len(PROMISES)
 
 
@@ -121,3 +121,43 @@ def test_the_cache_is_judged_by_its_worst_zipf_trace() -> None:
 def test_what_watching_costs_is_told_in_percent() -> None:
     finding = found("trace context", {"summary": {"context": {"to_plain": 1.18}}})
     assert (finding.text, finding.met) == ("18.00 %", True)
+
+
+def proxied() -> dict[str, Any]:
+    def rounds(rates: list[float], cpu: float) -> list[dict[str, float]]:
+        return [{"round": number, "rate": rate, "cpu": cpu} for number, rate in enumerate(rates)]
+
+    small = {
+        "ours": rounds([4000.0, 9000.0, 9000.0], 100.0),
+        "ours-600": rounds([4000.0, 9000.0, 9000.0], 106.0),
+        "ours-policies": rounds([3000.0, 6000.0, 6000.0], 150.0),
+        "nginx": rounds([8000.0, 18_000.0, 22_000.0], 45.0),
+        "http-proxy": rounds([3000.0], 250.0),
+    }
+    summary = {
+        "latency": {"ours": {"added_p99": 0.62}},
+        "streams": {"ours": {"bytes": 270_336.0}},
+        "tunnels": {"ours": {"bytes": 8_192.0}},
+    }
+    large = {"ours": rounds([850.0], 1100.0), "nginx": rounds([1000.0], 1200.0)}
+    return {"samples": {"1k": small, "1m": large}, "summary": summary, "absent": {"aiohttp": "not there"}}
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "met"),
+    [
+        ("requests/s by nginx's", "0.50 x", True),  # the median of the rounds' ratios
+        ("requests/s by Node", "1.33 x", False),  # of the rounds that both had
+        ("by an aiohttp proxy's", "-", None),
+        ("metrics on, requests/s", "0.67 x", True),
+        ("600 routes, CPU", "1.06 x", False),
+        ("throughput by nginx's", "0.85 x", True),
+        ("a stream whose", "264.00 KiB", False),
+        ("added at half load", "0.62 ms", True),
+        ("tunnelled", "8.00 KiB", True),
+    ],
+)
+def test_the_gateway_is_judged_beside_the_proxies(words: str, text: str, met: bool | None) -> None:
+    finding = found(words, proxied())
+    assert (finding.text, finding.met) == (text, met)
+    assert finding.promise.issue == 6

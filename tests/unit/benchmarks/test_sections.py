@@ -56,6 +56,20 @@ def asgi() -> dict[str, Any]:
     return document("asgi", {"starlette hello": cell, "starlette item": cell}, app={"starlette": 20.0})
 
 
+def gateway() -> dict[str, Any]:
+    def load(rate: float, cpu: float) -> dict[str, float]:
+        return {"rate": rate, "cpu": cpu}
+
+    summary = {
+        "1k": {"ours": load(9000.0, 100.0), "ours-600": load(8900.0, 101.0), "nginx": load(18_000.0, 45.0)},
+        "1m": {"ours": load(850.0, 1100.0), "nginx": load(1000.0, 1200.0)},
+        "latency": {"ours": {"rate": 4500.0, "added_p50": 0.2, "added_p99": 0.62, "added_p999": 1.4}},
+        "streams": {"ours": {"bytes": 131_072.0}},
+        "tunnels": {"ours": {"bytes": 8_192.0}, "nginx": {"bytes": 17_408.0}},
+    }
+    return document("gateway", summary, samples={})
+
+
 def rest() -> list[dict[str, Any]]:
     mib = {"download": 0.0, "upload of a form": 0.6}
     server = {"rate": 9000.0, "cpu_us": 100.0}
@@ -90,14 +104,21 @@ def rest() -> list[dict[str, Any]]:
 
 
 def everything() -> dict[str, dict[str, Any]]:
-    return {one["kind"]: one for one in (websocket(), broadcast(), asgi(), *rest())}
+    return {one["kind"]: one for one in (websocket(), broadcast(), asgi(), gateway(), *rest())}
 
 
 def test_every_kind_of_a_quiet_run_has_a_place_on_the_page() -> None:
     assert {program.name for program in PROGRAMS} == KINDS | {"micro"}
     assert set(everything()) == KINDS
     files = page(everything())
-    assert sorted(files) == ["README.md", "asgi.svg", "broadcast.svg", "pool.svg", "websocket.svg"]
+    assert sorted(files) == [
+        "README.md",
+        "asgi.svg",
+        "broadcast.svg",
+        "gateway.svg",
+        "pool.svg",
+        "websocket.svg",
+    ]
     heads = [line for line in files["README.md"].splitlines() if line.startswith("## ")]
     assert heads == [
         "## Aims",
@@ -109,6 +130,7 @@ def test_every_kind_of_a_quiet_run_has_a_place_on_the_page() -> None:
         "## Files",
         "## Connection pool",
         "## Cache, hit ratios",
+        "## Gateway",
         "## Rate limiter",
         "## Processes",
     ]
@@ -131,6 +153,10 @@ def test_tables_hold_the_figures() -> None:
         "| aiohttp | 85.50 | 8.07 |",
         "| zipf 0.9, 1,000 | 0.424 | 0.416 | - |",
         "| 10,000,000 | 69.3 |",
+        "| framework, 600 routes | 8,900 | 101.0 | - | - |",
+        "| nginx | 18,000 | 45.0 | 1,000 | 1200.0 |",
+        "| framework | 4,500 | 0.20 | 0.62 | 1.40 |",
+        "| nginx | - | 17.0 |",
         "| 100 reloads, 1,000 requests | 0 failed |",
     ):
         assert row in text

@@ -93,6 +93,20 @@ def test_kinds_that_claim_the_same_texts_hide_a_route(lost: str, taker: str) -> 
     assert conflicts(f"GET {taker}", f"PUT {lost}") == expected
 
 
+def test_two_kinds_of_catch_all_at_one_place_are_a_conflict() -> None:
+    expected = ("'/f/{y:escaped}' can never be reached: '/f/{x:path}' claims its paths and comes first",)
+    assert conflicts("GET /f/{x:path}", "PUT /f/{y:escaped}") == expected
+
+
+@pytest.mark.parametrize(
+    ("rest", "deeper", "lost"),
+    [("path", "escaped", True), ("escaped", "escaped", True), ("escaped", "path", False)],
+)
+def test_a_catch_all_is_hidden_by_what_takes_no_less(rest: str, deeper: str, *, lost: bool) -> None:
+    given = f"GET /f/{{rest:{rest}}}", "GET /f/", "GET /f/{x}", f"GET /f/{{x}}/{{y:{deeper}}}"
+    assert bool(conflicts(*given)) is lost
+
+
 def test_an_unreachable_catch_all() -> None:
     (problem,) = conflicts("GET /f/{rest:path}", "GET /f/", "GET /f/{x}", "PUT /f/{x}/{rest:path}")
     assert problem == (

@@ -11,7 +11,7 @@ from framework.routing.converters import NARROW, WIDE, Converter, matcher
 
 ID = UUID("12345678-1234-5678-9abc-def012345678")
 INT, UUID_, FLOAT = NARROW["int"], NARROW["uuid"], NARROW["float"]
-STR, PATH = WIDE["str"], WIDE["path"]
+STR, PATH, ESCAPED = WIDE["str"], WIDE["path"], WIDE["escaped"]
 
 
 def accepts(converter: Converter, text: str) -> bool:
@@ -41,6 +41,8 @@ def accepts(converter: Converter, text: str) -> bool:
         (PATH, "a/", "a/"),
         (PATH, "", ""),
         (PATH, "100%25/a", "100%/a"),
+        (ESCAPED, "a%2Fb/100%25", "a%2Fb/100%25"),
+        (ESCAPED, "", ""),
     ],
 )
 def test_values(converter: Converter, text: str, value: object) -> None:
@@ -132,6 +134,7 @@ class Level(int, enum.Enum):
         (STR, "a/b", "a/b"),
         (STR, Colour.RED, "red"),
         (PATH, "a/b", "a/b"),
+        (ESCAPED, "a%2Fb/%25", "a%2Fb/%25"),
     ],
 )
 def test_texts(converter: Converter, value: object, text: str) -> None:
@@ -153,10 +156,12 @@ def test_texts(converter: Converter, value: object, text: str) -> None:
         (STR, 42),
         (STR, b"a"),
         (PATH, 42),
+        (ESCAPED, "100%"),
+        (ESCAPED, "a%2fb"),
     ],
 )
 def test_values_of_another_type_have_no_text(converter: Converter, value: object) -> None:
-    with pytest.raises(ValueError, match="no "):
+    with pytest.raises(ValueError, match=r"no |canonical path"):
         converter.to_text(value)
 
 

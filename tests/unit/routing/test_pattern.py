@@ -69,9 +69,10 @@ def test_text_is_written_decoded_but_for_the_kept_escapes() -> None:
         ("/{class}", "'class' cannot be the name"),
         ("/{naïve}", "cannot be the name"),
         ("/{id:}", "no converter ''"),
-        ("/{id:itn}", "no converter 'itn', only float, int, path, str, uuid"),
+        ("/{id:itn}", "no converter 'itn', only escaped, float, int, path, str, uuid"),
         ("/{rest:path}/x", "must be last"),
         ("/{rest:path}/", "must be last"),
+        ("/{rest:escaped}/x", "'escaped' parameter 'rest' takes all that remains and must be last"),
         ("/{id}/x/{id:int}", "two parameters are called 'id'"),
     ],
 )

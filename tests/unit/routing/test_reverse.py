@@ -45,6 +45,7 @@ def path_of(pattern: str, **params: object) -> str:
         ("/f/{rest:path}", {"rest": "a b/c%/d"}, "/f/a%20b/c%25/d"),
         ("/f/{rest:path}", {"rest": ""}, "/f/"),
         ("/f/{rest:path}", {"rest": "a/"}, "/f/a/"),
+        ("/f/{rest:escaped}", {"rest": "a b%2Fc/%25"}, "/f/a%20b%2Fc/%25"),
         ("/café/x%2Fy", {}, "/caf%C3%A9/x%2Fy"),
     ],
 )

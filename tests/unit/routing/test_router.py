@@ -175,6 +175,14 @@ def test_an_encoded_slash_does_not_climb_out_of_a_catch_all() -> None:
     assert router.find("GET", "/files/%2Fetc%2Fpasswd") == ("404", {})
 
 
+def test_what_a_proxy_takes_has_its_encoded_slashes_as_they_came() -> None:
+    router = router_of("/files/{rest:escaped}", "/files/known/{name}")
+    assert router.find("GET", "/files/a%2Fb/c%25") == ("/files/{rest:escaped}", {"rest": "a%2Fb/c%25"})
+    assert router.find("GET", "/files/") == ("/files/{rest:escaped}", {"rest": ""})
+    assert router.find("GET", "/files/known%2Fa") == ("/files/{rest:escaped}", {"rest": "known%2Fa"})
+    assert router.find("GET", "/files/known/a%2Fb") == ("/files/known/{name}", {"name": "a/b"})
+
+
 @pytest.mark.parametrize("text", ["١", "1_0", "+1", "-1", " 1", "9" * 5000])
 def test_a_bad_int_is_a_miss_and_no_error(text: str) -> None:
     assert router_of("/users/{id:int}").find("GET", f"/users/{text}") == ("404", {})

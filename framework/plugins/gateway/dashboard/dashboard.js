@@ -60,8 +60,9 @@ function percentile(buckets, part) {
 }
 
 function change(now, then) {
-  // A worker that was replaced, or a route that is new, begins at nothing.
-  if (!then || now.requests < then.requests) then = { requests: 0, statuses: [], buckets: {}, retries: 0 };
+  if (!then) then = { requests: 0, statuses: [], buckets: {}, retries: 0 };
+  // A worker has ended, and its counts with it: what the others did meanwhile is not known.
+  if (now.requests < then.requests) then = now;
   const buckets = {};
   for (const [index, count] of Object.entries(now.buckets)) {
     const more = count - (then.buckets[index] ?? 0);
@@ -270,13 +271,18 @@ function show(state) {
   const total = added(Object.values(changes));
   history.push({ rates: total.statuses.map((count) => count / seconds), p50: percentile(total.buckets, 0.5), p95: percentile(total.buckets, 0.95), p99: percentile(total.buckets, 0.99) });
   if (history.length > KEPT) history.shift();
-  const several = new Set(state.generations).size > 1;
   byId("facts").textContent = [
-    `generation ${several ? [...new Set(state.generations)].join(" and ") : state.generations[0]}`,
+    `generation ${[...new Set(state.workers.map((one) => one.generation ?? "unknown"))].join(" and ")}`,
     `${state.workers.length} worker${state.workers.length > 1 ? "s" : ""}`,
     `${Object.keys(state.routes).length} routes`,
     state.retiring ? `${state.retiring} old clusters end` : "",
   ].filter(Boolean).join("  ·  ");
+  const refusing = state.workers.filter((one) => one.problems.length);
+  const silent = refusing.filter((one) => one.generation === null).length;
+  const told = [silent ? `${silent} silent` : "", refusing.length > silent ? `${refusing.length - silent} refused the file` : ""];
+  byId("refusal").hidden = refusing.length === 0;
+  byId("refusal").textContent = `of ${state.workers.length} workers: ${told.filter(Boolean).join(", ")}`;
+  byId("refusal").title = [...new Set(refusing.flatMap((one) => one.problems))].join("\n");
   drawTiles(total, seconds, state);
   drawRates();
   drawLatency();

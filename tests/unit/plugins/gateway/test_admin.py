@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,10 @@ import pytest
 from framework.plugins.gateway.admin_api import admin_app, shown
 from framework.plugins.gateway.config import AdminConfig, GatewayConfig
 from framework.plugins.gateway.crew import Action, Crew, meeting
-from framework.plugins.gateway.gateway import Gateway
+from framework.plugins.gateway.gateway import Event, Gateway
 from framework.plugins.gateway.reporting import joined, state_of
 from framework.plugins.gateway.service import GatewayService
+from framework.plugins.gateway.source import Source
 from framework.plugins.ratelimit.engine import MemoryEngine
 from framework.testing import TestClient
 from tests.support.browser import browsing, needs_chromium
@@ -159,6 +163,124 @@ async def _seen_from_the_second(one: Gateway, other: Gateway) -> None:
         assert not state_of(one).clusters["c"].endpoints[key].available
 
 
+FILE = """
+[gateway.clusters.c]
+endpoints = ["http://127.0.0.1:1"]
+
+[gateway.routes.r]
+cluster = "c"
+"""
+MORE = "[gateway.routes.more]\ncluster = 'c'\nmatch.path = '/more'\n"
+
+
+@asynccontextmanager
+async def crew_of_two(
+    files: Sequence[Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[tuple[Crew, Crew]]:
+    """The second under another pid, which the first knows it by."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    gateways = [Gateway(Source([file], {}).read(), engine=MemoryEngine(), secret=b"x" * 32) for file in files]
+    services = [
+        GatewayService(gateway, Source([file], {})) for gateway, file in zip(gateways, files, strict=True)
+    ]
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(meeting(services[0], 2, "9901"))
+        with monkeypatch.context() as patch:
+            patch.setattr("os.getpid", lambda: 4711)
+            second = await stack.enter_async_context(meeting(services[1], 2, "9901"))
+        yield first, second
+        for gateway in gateways:
+            await gateway.close()
+
+
+async def test_the_first_worker_to_see_a_change_has_all_of_them_take_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(FILE)
+    async with crew_of_two([file, file], tmp_path, monkeypatch) as (first, second):
+        file.write_text(FILE + MORE)
+        await second.service.on_change()
+        for crew in (first, second):
+            assert sorted(crew.gateway.generation.routes) == ["more", "r"]
+        file.write_text(FILE + MORE.replace("'c'", "'nobody'"))
+        await second.service.on_change()
+        await first.service.on_change()  # it saw the change as well: there is nothing left to do
+        said = [record for record in caplog.records if "is not taken" in record.getMessage()]
+        assert len(said) == 2
+        state = await first.state()
+        assert [one.generation for one in state.workers] == [2, 2]
+        assert all("there is no cluster 'nobody'" in one.problems[0] for one in state.workers)
+        file.write_text(FILE)
+        await first.service.on_change()
+        told = [(one.generation, list(one.problems)) for one in (await second.state()).workers]
+        assert told == [(3, [])] * 2
+
+
+async def test_operators_see_which_worker_refused_a_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has a file of its own here, as if it had been changed between them."""
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    for file in (one, other):
+        file.write_text(FILE)
+    async with crew_of_two([one, other], tmp_path, monkeypatch) as (first, _):
+        app = admin_app(first, AdminConfig())
+        async with TestClient(app, transport="socket", base_headers={"host": "localhost"}) as client:
+            one.write_text(FILE + MORE)
+            other.write_text(FILE + "[gateway.routes.r.more]\n")
+            got = await client.post("/reload")
+            assert got.status == 422
+            mine, others = got.json()
+            assert (mine["worker"], mine["generation"], mine["problems"]) == (os.getpid(), 2, [])
+            assert (others["worker"], others["generation"]) == (4711, 1)
+            assert "other.toml:7" in others["problems"][0]
+            workers = {each["pid"]: each for each in (await client.get("/state")).json()["workers"]}
+            assert workers[os.getpid()] == {"pid": os.getpid(), "generation": 2, "problems": []}
+            assert workers[4711] == {"pid": 4711, "generation": 1, "problems": others["problems"]}
+            other.write_text(FILE + MORE)
+            assert (await client.post("/reload")).status == 200
+            assert (await client.get("/state")).json()["workers"][1]["problems"] == []
+
+
+async def test_operators_see_a_worker_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(FILE)
+
+    async def hangs_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with crew_of_two([file, file], tmp_path, monkeypatch) as (first, _):
+        path = tmp_path / f"framework-gateway-{os.getuid()}" / f"{os.getppid()}-9901-4712.sock"
+        server = await asyncio.start_unix_server(hangs_up, str(path))
+        try:
+            told = {
+                each.pid: (each.generation, list(each.problems)) for each in (await first.state()).workers
+            }
+            assert told == {
+                os.getpid(): (1, []),
+                4711: (1, []),
+                4712: (None, ["this worker does not answer"]),
+            }
+            app = admin_app(first, AdminConfig())
+            async with TestClient(app, transport="socket", base_headers={"host": "localhost"}) as client:
+                for way, body in (
+                    ("/reload", b""),
+                    ("/clusters/c/drain", b'{"endpoint":"http://127.0.0.1:1"}'),
+                ):
+                    got = await client.post(
+                        way, content=body, headers={"content-type": "application/json"} if body else {}
+                    )
+                    assert got.status == 504
+                    silent = next(each for each in got.json() if each["worker"] == 4712)
+                    assert (silent["known"], silent["generation"]) == (False, None)
+        finally:
+            server.close()
+            path.unlink()
+
+
 async def test_joined_counts_add_up_and_the_worst_is_told() -> None:
     one, other = made(), made()
     cluster = other.generation.upstreams["c"].cluster
@@ -166,6 +288,22 @@ async def test_joined_counts_add_up_and_the_worst_is_told() -> None:
     state = joined([state_of(one), state_of(other)])
     told = state.clusters["c"].endpoints["http://127.0.0.1:1"]
     assert (told.available, told.why) == (False, "it is being drained")
+
+
+def test_what_all_workers_tell_in_one_moment_is_told_once() -> None:
+    def events(*times: float) -> Any:
+        told = [Event(at, "gateway", "generation 2", good=True) for at in times]
+        return msgspec.structs.replace(
+            state_of(made()), events=[*told, Event(101.5, "c", "is out", good=False)]
+        )
+
+    found = joined([events(100.0, 200.0), events(101.0, 202.0), events(102.0, 260.0)]).events
+    assert [(event.at, event.what) for event in found] == [
+        (100.0, "gateway"),
+        (101.5, "c"),
+        (200.0, "gateway"),
+        (260.0, "gateway"),
+    ]
 
 
 @needs_chromium
@@ -199,6 +337,27 @@ async def test_the_dashboard_shows_it_live(scheme: str) -> None:
         assert width <= 0
         assert visit.hosts == {client.server.urls[0].removeprefix("http://")}
         assert [one for one in visit.complaints if "422" not in one] == []
+
+
+@needs_chromium
+async def test_the_dashboard_shows_workers_that_refused_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.toml"
+    file.write_text(FILE)
+    service = GatewayService(made(), Source([file], {}))
+    app = admin_app(Crew(service), AdminConfig())
+    async with TestClient(app, transport="socket") as client, browsing() as visit:
+        assert client.server is not None
+        await visit.page.goto(client.server.urls[0])
+        await visit.page.wait_for_selector("#live.good")
+        assert await visit.page.is_hidden("#refusal")
+        file.write_text(FILE + "broken")
+        assert (await service.reload()).problems
+        await visit.page.wait_for_selector("#refusal:text('of 1 workers: 1 refused the file')")
+        assert "gateway.toml" in (await visit.page.get_attribute("#refusal", "title") or "")
+        file.write_text(FILE)
+        await service.reload()
+        await visit.page.wait_for_selector("#refusal", state="hidden")
+        assert visit.complaints == []
 
 
 async def _counting(stats: Any) -> None:
