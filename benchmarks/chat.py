@@ -233,7 +233,11 @@ def measure(members: int, seconds: float) -> dict[str, Any]:
             results: dict[str, Any] = {}
             alone = Crowd(port, 1, "alone")
             for depth in (1, 8, 64, 512):
+                cpu = cpu_seconds(server.pid)
                 results[f"durable, {depth} outstanding"] = alone.post(depth, seconds)
+                results[f"durable, {depth} outstanding"]["server_cpu"] = round(
+                    cpu_seconds(server.pid) - cpu, 2
+                )
             alone.close()
             crowd = Crowd(port, members, "crowd")
             crowd.post(8, 1.0)

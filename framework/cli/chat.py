@@ -1,4 +1,4 @@
-"""``framework chat``: a chat in the terminal, and many members at once that measure one."""
+"""``framework chat``: a chat in the terminal, many members at once that measure one, and the protocol's document."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
+import msgspec
 
 from framework.cli.chatting.link import Guest, endpoints, enter_as_guest
 from framework.cli.chatting.load import Load, run_load
@@ -31,7 +32,7 @@ _SECRET = "FRAMEWORK_CHAT_SECRET"
 
 @click.group("chat")
 def command() -> None:
-    """Talk in a chat, or measure how much it carries.
+    """Talk in a chat, measure how much it carries, or describe its protocol.
 
     URL is where the chat is: http://host:port when its routes are below /chat, else with their prefix, or the
     WebSocket itself: ws://host:port/chat/ws.
@@ -144,3 +145,16 @@ def load(
         svg_file.write_text(as_svg(report))
     if report.problems:
         raise Failure(report.problems, code=PROBLEMS)
+
+
+@command.command("asyncapi")
+@click.option("--path", default="/chat", show_default=True, help="Of the chat's routes.")
+@click.option("--host", default="", help="Name a server: host:port.")
+@click.option("--compact", is_flag=True, help="Print one line, as it is served.")
+def asyncapi(path: str, host: str, *, compact: bool) -> None:
+    """Print the AsyncAPI 3.0 document of the chat's protocol."""
+    from framework import __version__
+    from framework.plugins.chat.protocol.asyncapi import document
+
+    data = msgspec.json.encode(document(path=path, host=host, version=__version__))
+    say((data if compact else msgspec.json.format(data)).decode())

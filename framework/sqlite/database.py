@@ -19,7 +19,8 @@ Settings of every connection: ``foreign_keys`` on; ``busy_timeout`` for locks of
 ``synchronous = NORMAL``, which in WAL mode means that a killed process loses nothing it acknowledged, and a
 power cut may lose the last transactions but never the file's integrity; FULL where asked for, which flushes
 every commit to the disk before it is acknowledged. With ``max_group`` the work that waits already shares one
-commit and its flush, so that a slow disk acknowledges many writes at a time. Writers begin with BEGIN
+commit and its flush, so that a slow disk acknowledges many writes at a time; many small writes of one kind
+share their statements too as ``Batches``. Writers begin with BEGIN
 IMMEDIATE: the lock is taken before the first read, so a transaction never fails in its middle for a lock.
 Readers are opened read-only and ``query_only``.
 

@@ -8,11 +8,12 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from traceback import clear_frames
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from framework.errors import DeadlineExceeded
 from framework.sqlite.connect import DatabaseBusy, DatabaseUnavailable, translated
+from framework.sqlite.savepoint import clear, in_savepoint
 
 __all__ = ["Job", "Lane", "Worker"]
 
@@ -65,14 +66,6 @@ def _post(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *arg
     except RuntimeError:
         if not loop.is_closed():
             raise
-
-
-def _clear(error: BaseException) -> None:
-    link: BaseException | None = error
-    while link is not None:
-        # The frames hold cursors, which freed in the loop would wait there for this thread's statements.
-        clear_frames(link.__traceback__)
-        link = link.__context__
 
 
 class Worker:
@@ -149,7 +142,7 @@ class Worker:
         return go_on
 
     def _fail(self, job: Job[Any], error: BaseException) -> None:
-        _clear(error)
+        clear(error)
         outcome = translated(error)
         if isinstance(outcome, DatabaseUnavailable):
             self._disconnect()
@@ -185,20 +178,7 @@ class Worker:
 
     def _in_savepoint(self, job: Job[T], connection: sqlite3.Connection) -> tuple[T | None, Exception | None]:
         """What the work came to. Raises what makes the whole transaction worthless."""
-        connection.execute("SAVEPOINT piece")
-        result: T | None = None
-        failure: Exception | None = None
-        try:
-            result = self._work(job, connection)
-        except BaseException as error:
-            _clear(error)
-            failure = translated(error)
-            if isinstance(failure, DatabaseUnavailable) or not connection.in_transaction:
-                raise
-        if failure is not None or job.abandoned:
-            connection.execute("ROLLBACK TO piece")
-        connection.execute("RELEASE piece")
-        return result, failure
+        return in_savepoint(connection, partial(self._work, job), lambda: job.abandoned)
 
     def _work(self, job: Job[T], connection: sqlite3.Connection) -> T:
         try:

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from framework.app.plugin import Setup
 from framework.app.runtime import Runtime
+from framework.codec import encode_json
 from framework.di import Scope
 from framework.errors import ConfigError, PluginError, SetupError
+from framework.http.response import Response
 from framework.plugins.chat.admin import register
 from framework.plugins.chat.bus import Bus
 from framework.plugins.chat.bus.choosing import bus_of
@@ -128,8 +130,23 @@ class ChatPlugin:
         if config.guests:
             routes.post("/guest")(guest)
             routes.post("/token")(renew)
+        if config.asyncapi:
+            routes.get("/asyncapi.json", include_in_schema=False)(_description(config))
         if config.admin_token is not None:
             register(routes.group("/admin"), config.admin_token)
+
+
+def _description(config: ChatSettings) -> Callable[[], Response]:
+    """A handler that answers with the protocol's document."""
+    from framework import __version__
+    from framework.plugins.chat.protocol.asyncapi import document
+
+    data = encode_json(document(path=config.path, version=__version__, max_batch=config.max_batch))
+
+    def asyncapi() -> Response:
+        return Response(data, media_type="application/json", headers={"cache-control": "no-cache"})
+
+    return asyncapi
 
 
 def _draining(runtime: Runtime) -> Callable[[], float | None]:

@@ -31,6 +31,7 @@ class ChatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         guests: whether ``POST {path}/guest`` gives everybody who asks a token.
         origins: of pages that may connect, beside those of the same host.
         admin_token: opens the routes below ``{path}/admin``; without one there are none.
+        asyncapi: whether ``{path}/asyncapi.json`` describes the protocol.
         max_text: graphemes of a message.
         max_message: bytes of a WebSocket message; max_batch: requests in one.
         max_in_flight: requests of a connection that are begun and not answered; further ones wait unread.
@@ -56,6 +57,7 @@ class ChatSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     guests: bool = False
     origins: tuple[str, ...] | None = None
     admin_token: Secret | None = None
+    asyncapi: bool = False
     max_text: Count = 4000
     max_message: Count = 131_072
     max_batch: Count = 200

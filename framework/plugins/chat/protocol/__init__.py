@@ -26,9 +26,9 @@ and 1013, it may, after a wait with jitter.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Final
 
+from framework.plugins.chat.protocol.codes import CloseCode
 from framework.plugins.chat.protocol.replies import (
     Added,
     Done,
@@ -134,20 +134,3 @@ __all__ = [
 ]
 
 SUBPROTOCOLS: Final = ("chat.v1.msgpack", "chat.v1.json")
-
-
-class CloseCode(IntEnum):
-    """Why the server closed, besides RFC 6455's own codes."""
-
-    PROTOCOL = 4400
-    """What the client sent is not this protocol: a bug of the client."""
-    TOKEN = 4401
-    """The token is missing, expired or refused: get a new one first."""
-    FORBIDDEN = 4403
-    """The user may not use this chat."""
-    FLOOD = 4429
-    """Far too much, in spite of being told. Come back after a minute."""
-    REPLACED = 4500
-    """An operator closed the connection, or it was one too many of its user."""
-    SLOW = 4508
-    """The client did not read. Its position is good: resume."""

@@ -20,8 +20,10 @@ from framework.plugins.chat.protocol import Hit, Member, Room
 from framework.plugins.chat.rules import at_least, may_read
 from framework.plugins.chat.store.contract import Appended, Cut, History, Opening
 from framework.plugins.chat.store.rows import MAX_UNREAD, entry_of, message_of, no_room, pair_of, room_of
+from framework.plugins.chat.store.sqlite_batch import Adding, append_all
 from framework.plugins.chat.store.sqlite_log import append, find_room, write_entry
 from framework.sqlite import (
+    Batches,
     Database,
     DatabaseBusy,
     DatabaseFull,
@@ -34,6 +36,8 @@ __all__ = ["SQLiteChatStore"]
 
 T = TypeVar("T")
 EXPORT_PAGE: Final = 500
+MAX_BATCH: Final = 512
+_FAULTS: Final = (DatabaseBusy, DatabaseFull, DatabaseUnavailable)
 
 _MESSAGE: Final = (
     'm."offset", m.changed, m.at, m.user, m.mid, m.text, m.reply_to, m.edited, m.deleted, m.reactions'
@@ -55,12 +59,13 @@ _words = re.compile(r"\w+").findall
 class SQLiteChatStore:
     """``ChatStore`` in one file. Made by ``open``.
 
-    Writes that come together share a commit (group commit) and its flush: with ``synchronous="FULL"``, the default,
-    what was acknowledged survives a power cut as well as a kill.
+    Writes that come together share a commit (group commit) and its flush, entries their statements as well: with
+    ``synchronous="FULL"``, the default, what was acknowledged survives a power cut as well as a kill.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._appends: Batches[Adding, Appended] = Batches(database, append_all, max_batch=MAX_BATCH)
 
     @classmethod
     @asynccontextmanager
@@ -73,19 +78,23 @@ class SQLiteChatStore:
             path, readers=readers, max_waiting=8192, synchronous=synchronous, max_group=256
         ) as database:
             await migrate(database, migrations)
-            yield cls(database)
+            store = cls(database)
+            try:
+                yield store
+            finally:
+                await store._appends.end()
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return await self._database.read(work)
-        except (DatabaseBusy, DatabaseFull, DatabaseUnavailable) as error:
-            raise ChatError("unavailable", str(error), error.retry_after or 1.0) from error
+        except _FAULTS as error:
+            raise _unavailable(error) from error
 
     async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return await self._database.write(work)
-        except (DatabaseBusy, DatabaseFull, DatabaseUnavailable) as error:
-            raise ChatError("unavailable", str(error), error.retry_after or 1.0) from error
+        except _FAULTS as error:
+            raise _unavailable(error) from error
 
     # -- rooms and members ------------------------------------------------------------------------------------------
 
@@ -184,7 +193,10 @@ class SQLiteChatStore:
     async def append(self, user: str, room: str, mid: str, body: Event, *, at: int | None = None) -> Appended:
         """Adds an entry, once."""
         now = _now() if at is None else at
-        return await self._write(lambda connection: append(connection, user, room, mid, body, now))
+        try:
+            return await self._appends.run(Adding(user, room, mid, body, now))
+        except _FAULTS as error:
+            raise _unavailable(error) from error
 
     async def enter(self, user: str, room: str) -> Appended | None:
         """Makes ``user`` a member of a public room."""
@@ -327,6 +339,10 @@ class SQLiteChatStore:
             connection.execute("SELECT 1 FROM rooms LIMIT 1").fetchone()
 
         await self._read(work)
+
+
+def _unavailable(error: DatabaseBusy | DatabaseFull | DatabaseUnavailable) -> ChatError:
+    return ChatError("unavailable", str(error), error.retry_after or 1.0)
 
 
 def _now() -> int:

@@ -4,7 +4,7 @@ entries come to brought up to it. Plain functions of a connection inside a trans
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from typing import Any, Final
 
 from framework.plugins.chat.events import (
     Banned,
@@ -35,6 +35,14 @@ from framework.plugins.chat.store.rows import (
 
 __all__ = ["append", "find_room", "write_entry"]
 
+_FOUND: Final = """
+SELECT r.id, r.kind, r.epoch, r.last, m.role, m.muted_until, e."offset", e.at, e.user, e.mid, e.body
+FROM rooms r
+LEFT JOIN members m ON m.room = r.id AND m.user = ?
+LEFT JOIN entries e ON e.room = r.id AND e.user = ? AND e.mid = ?
+WHERE r.room = ?
+"""
+
 
 def find_room(connection: sqlite3.Connection, room: str) -> Any:
     """id, kind, epoch, first, last of a room. Raises ChatError."""
@@ -48,14 +56,14 @@ def find_room(connection: sqlite3.Connection, room: str) -> Any:
 
 def append(connection: sqlite3.Connection, user: str, room: str, mid: str, body: Event, now: int) -> Appended:
     """Adds an entry, or finds the one that was added under ``mid``."""
-    key, kind, epoch, _, last = find_room(connection, room)
-    known = connection.execute(
-        'SELECT "offset", at, user, mid, body FROM entries WHERE room = ? AND user = ? AND mid = ?',
-        (key, user, mid),
-    ).fetchone()
-    if known is not None:
+    row = connection.execute(_FOUND, (user, user, mid, room)).fetchone()
+    if row is None:
+        raise no_room()
+    key, kind, epoch, last, role, muted, *known = row
+    if known[0] is not None:
         return Appended(room, epoch, entry_of(known), again=True)
-    check(_standing(connection, key, RoomKind(kind), last, user, body), user, body, now)
+    acting = None if role is None else Role(role), muted or 0
+    check(_standing(connection, key, RoomKind(kind), last, acting, user, body), user, body, now)
     entry = Entry(last + 1, now, user, mid, body)
     write_entry(connection, key, entry)
     return Appended(room, epoch, entry)
@@ -82,9 +90,15 @@ def write_entry(connection: sqlite3.Connection, key: int, entry: Entry) -> None:
 
 
 def _standing(
-    connection: sqlite3.Connection, key: int, kind: RoomKind, last: int, user: str, body: Event
+    connection: sqlite3.Connection,
+    key: int,
+    kind: RoomKind,
+    last: int,
+    acting: tuple[Role | None, int],
+    user: str,
+    body: Event,
 ) -> Standing:
-    role, muted = _member(connection, key, user)
+    role, muted = acting
     subject = subject_of(body)
     other = None
     owners = 1

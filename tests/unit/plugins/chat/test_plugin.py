@@ -114,3 +114,17 @@ async def test_health_and_metrics(tmp_path: Path) -> None:
         "chat_deliveries_total 1.0",
     ):
         assert line in text
+
+
+async def test_the_protocol_is_described_where_that_is_wanted(tmp_path: Path) -> None:
+    app = App()
+    app.install(ChatPlugin())
+    settings: dict[str, Any] = {"chat.store": f"sqlite:///{tmp_path}/chat.db", "chat.path": "/talk"}
+    async with TestClient(app, settings=settings) as http:
+        await http.get("/talk/asyncapi.json", expect=404)
+    async with TestClient(app, settings=settings | {"chat.asyncapi": True, "chat.max_batch": 7}) as http:
+        response = await http.get("/talk/asyncapi.json", expect=200)
+        assert response.headers["content-type"] == "application/json"
+        document = response.json()
+        assert document["channels"]["chat"]["address"] == "/talk/ws"
+        assert document["components"]["schemas"]["Batch"]["maxItems"] == 7
