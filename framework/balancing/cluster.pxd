@@ -1,13 +1,13 @@
 cimport cython
 
-from framework.balancing.endpoint cimport Endpoint
+from framework.balancing.endpoint cimport Endpoint as Member
 
 
 cdef class Attempt:
     cdef public bint _answered
     cdef public Cluster _cluster
     cdef public bint _ended
-    cdef public Endpoint endpoint
+    cdef public Member endpoint
     cdef public double started
 
     cpdef answered(self)
@@ -31,7 +31,7 @@ cdef class Cluster:
     cdef public double _next_look
     cdef public double _next_return
 
-    @cython.locals(endpoint=Endpoint, now=double)
+    @cython.locals(endpoint=Member, now=double)
     cpdef begin(self, key=*, avoid=*)
     cpdef _pick(self, now, key, avoid)
-    cpdef took(self, Endpoint endpoint, failure, double now)
+    cpdef took(self, Member endpoint, failure, double now)
