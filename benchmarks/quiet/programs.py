@@ -281,7 +281,7 @@ PROGRAMS: tuple[Program, ...] = (
         20,
         4,
         2.0,
-        one("benchmarks.files", rounds=True, seconds=True),
+        one("benchmarks.files", rounds=True, seconds=True, peers=SERVED[:3]),
         loads_json,
         ("wrk", "curl"),
     ),

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -56,8 +57,9 @@ class Batches(Generic[T, R]):
         future: asyncio.Future[R] = loop.create_future()
         self._waiting.append((item, future))
         if self._writing is None:
-            # It begins in the next turn: what else comes in this one is of the same batch.
-            self._writing = loop.create_task(self._write(), name="sqlite batches")
+            # It begins in the next turn: what else comes in this one is of the same batch. It is nobody's in
+            # particular, and may go on for long: it keeps no context of the one who came first.
+            self._writing = loop.create_task(self._write(), name="sqlite batches", context=Context())
         return await future
 
     async def end(self) -> None:

@@ -1,6 +1,6 @@
 """The lines of HTTP/1.1 as regular expressions (RFC 9112, RFC 3986).
 
-They take time to compile, and the compiled twin of the leaves does without them.
+They take time to compile, and a server with the compiled leaves does without them.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ class OriginPool:
         connection = self._take()
         if connection is None:
             connection = await self._acquire(timeouts, by, began)
-        try:
+        try:  # as ``ClientConnection.exchange``, but for its coroutine
             waiter = connection.begin(request, timeouts, by, began)
             sender = connection.sender
             try:

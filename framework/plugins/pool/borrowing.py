@@ -24,20 +24,15 @@ __all__ = ["borrow", "give_back"]
 T = TypeVar("T")
 
 
-async def borrow(
-    keeper: Keeper, timeout: float | None, request: Request | None, *, broken: Slot | None = None
-) -> Slot:
+async def borrow(keeper: Keeper, timeout: float | None, request: Request | None) -> Slot:
     """Borrows a connection that works, as far as can be known.
 
     Args:
         timeout: seconds to wait; None for the pool's. The request's budget may be shorter.
-        broken: one that was just lent, and is broken.
     """
     core = keeper.core
     begun = now = keeper.now()
     deadline = now + _budget(keeper, timeout, request)
-    if broken is not None:
-        keeper.discard_broken(broken)
     again = False
     while True:
         if core.is_closed:

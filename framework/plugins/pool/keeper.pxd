@@ -16,3 +16,6 @@ cdef class Keeper:
     cdef public object _timer
     cdef public double _timer_at
     cdef public list watchers
+
+    cpdef condition_of(self, connection)
+    cpdef bint is_broken(self, connection) except -1

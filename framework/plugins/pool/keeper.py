@@ -17,6 +17,7 @@ from framework.plugins.pool.slots import Close, Grant, Open, Reason, Refuse, Rep
 
 __all__ = ["LOG", "Keeper"]
 
+_BROKEN: Final = Condition.BROKEN
 LOG: Final = logging.getLogger("framework.pool")
 _GRAIN: Final = 0.002  # seconds that a timer may come too early: uvloop counts in whole milliseconds
 
@@ -94,13 +95,17 @@ class Keeper:
         except Exception:
             LOG.exception("pool %s: terminate() failed", self.name)
 
-    def is_broken(self, connection: Any) -> bool:
-        """Whether the connection is known not to work. A resource that cannot tell is not to be trusted."""
+    def condition_of(self, connection: Any) -> Condition:
+        """What the resource says of a connection. One that cannot tell is not to be trusted: BROKEN."""
         try:
-            return self.condition(connection) is Condition.BROKEN
+            return self.condition(connection)
         except Exception:
             LOG.exception("pool %s: condition() failed", self.name)
-            return True
+            return _BROKEN
+
+    def is_broken(self, connection: Any) -> bool:
+        """Whether the connection is known not to work."""
+        return self.condition_of(connection) is _BROKEN
 
     def discard_broken(self, slot: Slot) -> None:
         """Ends a connection that was lent, and found broken before it was used."""

@@ -12,7 +12,7 @@ cdef class Loan:
     cdef public object _timeout
 
     cpdef bint take(self) except -1
-    @cython.locals(keeper=Keeper, core=Core, slot=Slot, broken=bint)
+    @cython.locals(keeper=Keeper, core=Core, slot=Slot)
     cpdef Slot _take(self)
     @cython.locals(keeper=Keeper, core=Core)
     cpdef _put(self, Slot slot)

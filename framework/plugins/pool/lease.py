@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from framework.http.request import Request
 from framework.plugins.pool.borrowing import borrow, give_back
-from framework.plugins.pool.keeper import LOG, Keeper
+from framework.plugins.pool.keeper import Keeper
 from framework.plugins.pool.resource import Condition
 from framework.plugins.pool.slots import Ready, Slot
 
@@ -21,7 +21,6 @@ __all__ = ["Lease"]
 
 T = TypeVar("T")
 _CLEAN: Final = Condition.CLEAN
-_BROKEN: Final = Condition.BROKEN
 _DONE: Final = Ready(None)
 
 
@@ -81,12 +80,7 @@ class Loan:
         keeper = self._keeper
         core = keeper.core
         while (slot := core.take(keeper.now())) is not None:
-            try:
-                broken = keeper.condition(slot.ready.value) is _BROKEN
-            except Exception:
-                LOG.exception("pool %s: condition() failed", keeper.name)
-                broken = True
-            if not broken:
+            if not keeper.is_broken(slot.ready.value):
                 slot.owner = current_task(keeper.loop)
                 slot.request = self._request
                 self._slot = slot
@@ -97,11 +91,7 @@ class Loan:
     def _put(self, slot: Slot) -> Condition:
         """Takes the connection back if it is clean; what state it is in."""
         keeper = self._keeper
-        try:
-            condition = keeper.condition(slot.ready.value)
-        except Exception:
-            LOG.exception("pool %s: condition() failed", keeper.name)
-            return _BROKEN
+        condition = keeper.condition_of(slot.ready.value)
         if condition is _CLEAN:
             core = keeper.core
             core.put(slot, keeper.now())

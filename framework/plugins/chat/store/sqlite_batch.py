@@ -111,7 +111,7 @@ def _write(
     """Writes the messages that nothing speaks against; None for the others, which will write nothing, whenever they are
     looked at. Raises IntegrityError for one that is there and not known."""
     standings: dict[tuple[str, str], tuple[int, str] | None] = {}
-    lasts: dict[int, tuple[int, int]] = {}
+    lasts: dict[int, tuple[int, int | None]] = {}
     seen: set[tuple[str, str, str]] = set()
     outcomes: list[Appended | None] = []
     entries: list[tuple[Any, ...]] = []
@@ -137,14 +137,16 @@ def _write(
         outcomes.append(Appended(room, epoch, Entry(offset, at, user, mid, body)))
     _insert(connection, _ENTRIES, entries)
     _insert(connection, _MESSAGES, messages)
-    for number, (last, at) in lasts.items():
-        if at:
-            connection.execute("UPDATE rooms SET last = ?, changed_at = ? WHERE id = ?", (last, at, number))
+    for number, (last, changed_at) in lasts.items():
+        if changed_at is not None:  # something was written there
+            connection.execute(
+                "UPDATE rooms SET last = ?, changed_at = ? WHERE id = ?", (last, changed_at, number)
+            )
     return outcomes
 
 
 def _standing(
-    connection: sqlite3.Connection, item: Adding, lasts: dict[int, tuple[int, int]]
+    connection: sqlite3.Connection, item: Adding, lasts: dict[int, tuple[int, int | None]]
 ) -> tuple[int, str] | None:
     """The room's number and epoch, where the user may post whenever that is; else None."""
     row = connection.execute(_STANDING, (item.user, item.room)).fetchone()
@@ -157,7 +159,7 @@ def _standing(
         check(Standing(RoomKind(kind), last, Role(role)), item.user, item.body, item.at)
     except ChatError:
         return None
-    lasts.setdefault(number, (last, 0))
+    lasts.setdefault(number, (last, None))
     return number, epoch
 
 

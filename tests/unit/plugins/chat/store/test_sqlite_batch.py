@@ -92,7 +92,7 @@ addings = st.builds(
     room=st.sampled_from(ROOMS),
     mid=st.integers(1, 30).map(str),
     body=bodies,
-    at=st.integers(100, 200),
+    at=st.just(0) | st.integers(100, 200),
 )
 
 
